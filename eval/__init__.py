@@ -1,0 +1,1 @@
+"""Labelled tasks to runs, scores, comparisons and a leaderboard."""

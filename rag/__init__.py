@@ -1,0 +1,1 @@
+"""The core: embedders, indexes, retrievers, answerers and the library on disk."""

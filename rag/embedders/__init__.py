@@ -1,0 +1,1 @@
+"""The swappable part: one file a provider, and the table of embedders."""

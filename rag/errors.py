@@ -1,0 +1,41 @@
+"""The errors that a person can act on: each message says what happened, with which value, and what to do next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RagError(Exception):
+    """Something failed and the message tells what to do; the command line prints it as one line and exits with 1."""
+
+
+class UsageError(RagError):
+    """The request itself is wrong, such as an unknown embedder; the command line exits with 2."""
+
+
+class IndexNotFoundError(RagError):
+    """No index exists for the asked-for corpus, chunker and embedder."""
+
+
+class IndexMismatchError(RagError):
+    """An index was built by another embedder than the one that opens it."""
+
+
+class LibraryLockedError(RagError):
+    """Another process is the library's one writer."""
+
+
+class MissingDependencyError(RagError):
+    """A package or model that the asked-for part needs is not installed."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
+    """Builds the error for a name that is not in a table, with the nearest known name.
+
+    >>> str(unknown_name("embedder", "minlm", ["hash", "minilm"]))
+    "No embedder 'minlm'. Did you mean 'minilm'? Known: hash, minilm."
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    listed = f" Known: {', '.join(names)}." if names else ""
+    return UsageError(f"No {kind} '{name}'{where}.{hint}{listed}")

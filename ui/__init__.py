@@ -1,0 +1,1 @@
+"""The faces: the `rag` command line and the Gradio application."""
