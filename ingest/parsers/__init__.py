@@ -1,1 +1,1 @@
-"""One file a format: each says what it accepts and turns it into a `ParsedDocument`."""
+"""One file a format, listed in `ingest.parsing.PARSERS`; each defines FORMAT, SUFFIXES, `accepts` and `parse`."""

@@ -1,0 +1,285 @@
+"""Web pages: what a reader came for, without navigation, scripts, forms and what is hidden."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ingest.decoding import decode, looks_like_text, start_of_text
+from ingest.errors import NoTextError
+from ingest.text_building import TextBuilder, choose_title, one_line
+from rag.schema import ParsedDocument
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
+FORMAT = "html"
+SUFFIXES = frozenset({".html", ".htm", ".xhtml"})
+
+_PAGE_START = re.compile(
+    r"\ufeff?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
+_DECLARED = re.compile(rb"""<(?:meta|\?xml)[^>]+?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I)
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+
+_NOT_CONTENT = frozenset(
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "nav",
+        "aside",
+        "footer",
+        "svg",
+        "canvas",
+        "iframe",
+        "object",
+        "select",
+        "button",
+        "input",
+        "textarea",
+        "head",
+        "dialog",
+    }
+)
+_NOT_CONTENT_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
+_NOT_CONTENT_CLASSES = frozenset({"noprint", "mw-editsection"})  # not for print, and MediaWiki's [edit] in headings
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_PARAGRAPHS = frozenset(
+    {"p", "blockquote", "pre", "ul", "ol", "dl", "table", "figure", "section", "article", "main", "hr"}
+)
+_LINES = frozenset(
+    {
+        "div",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "td",
+        "th",
+        "caption",
+        "figcaption",
+        "address",
+        "header",
+        "footer",
+        "form",
+        "fieldset",
+        "br",
+        "body",
+        "html",
+        "center",
+    }
+)
+_MIN_MAIN_SHARE = 0.2
+"""A <main> or <article> with less than this share of the page's text is a teaser, not the content."""
+
+
+def accepts(data: bytes, name: str) -> bool:
+    """Accepts text that starts as a page does, or that holds any tag and is named as a page."""
+    if not looks_like_text(data):
+        return False
+    start = start_of_text(data)
+    named = name.lower().endswith(tuple(SUFFIXES))
+    return bool(_PAGE_START.match(start)) or (named and "<" in start)
+
+
+def parse(data: bytes, name: str) -> ParsedDocument:
+    """Returns the main content with block elements on their own lines and table rows as "a | b"."""
+    text, decoding_warnings = _decode_page(data)
+    soup = _soup(text)
+    builder = _main_content(soup)
+    if not builder.text.strip():
+        raise NoTextError("The page holds no visible text; perhaps a script in it fetches the text.")
+    page_title = soup.title.get_text() if soup.title else None
+    top = next((heading.text for heading in builder.headings if heading.level == 1), None)
+    return ParsedDocument(
+        choose_title(name, page_title, top), builder.text, headings=builder.headings, warnings=decoding_warnings
+    )
+
+
+def _decode_page(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Decodes by mark, then as UTF-8, then as the page itself declares, and last by guess."""
+    declared = _DECLARED.search(data[:2048])
+    if declared and not _is_utf8(data) and b"\x00" not in data[:64]:
+        try:
+            return data.decode(declared.group(1).decode("ascii")).replace("\x00", ""), ()
+        except (LookupError, UnicodeDecodeError):
+            pass  # the declaration is wrong, as it often is
+    return decode(data)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _soup(text: str) -> "BeautifulSoup":
+    from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read well enough as HTML
+        return BeautifulSoup(text, "lxml")
+
+
+def _main_content(soup: "BeautifulSoup") -> TextBuilder:
+    """Renders <main>, or the only <article>, where it holds the page's text; else all of the page."""
+    whole = _render(soup)
+    for candidate in _main_candidates(soup):
+        main = _render(candidate)
+        if main.text.strip() and len(main.text) >= _MIN_MAIN_SHARE * len(whole.text):
+            return main
+    # ASP.NET wraps whole pages into one form
+    return whole if whole.text.strip() else _render(soup, keep_forms=True)
+
+
+def _main_candidates(soup: "BeautifulSoup") -> Iterator["Tag"]:
+    yield from soup.find_all("main", limit=1)
+    yield from soup.find_all(attrs={"role": "main"}, limit=1)
+    articles = soup.find_all("article", limit=2)
+    if len(articles) == 1:
+        yield articles[0]
+
+
+def _render(root: "Tag", keep_forms: bool = False) -> TextBuilder:
+    """Renders what is visible in an element; with a stack of its own, since pages nest deeper than Python recurses."""
+    from bs4 import NavigableString, Tag
+    from bs4.element import PreformattedString
+
+    renderer = _Renderer()
+    stack = [(root, iter(root.contents))]
+    while stack:
+        parent, children = stack[-1]
+        node = next(children, None)
+        if node is None:
+            stack.pop()
+            if stack:
+                renderer.close(parent.name)
+        elif isinstance(node, Tag):
+            if not _is_dropped(node, keep_forms):
+                renderer.open(node)
+                stack.append((node, iter(node.contents)))
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):  # such as a comment
+            renderer.text(str(node))
+    renderer.end_line(1)
+    return renderer.builder
+
+
+def _is_dropped(tag: "Tag", keep_forms: bool) -> bool:
+    name = tag.name
+    if name in _NOT_CONTENT or (name == "form" and not keep_forms):
+        return True
+    if name == "header" and tag.find_parent(["main", "article"]) is None:
+        return True  # the page's banner; an article's own header holds its heading
+    attributes = tag.attrs
+    if not attributes:
+        return False
+    return (
+        "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or attributes.get("role") in _NOT_CONTENT_ROLES
+        or bool(_HIDDEN_STYLE.search(str(attributes.get("style", ""))))
+        or not _NOT_CONTENT_CLASSES.isdisjoint(attributes.get("class", ()))
+    )
+
+
+class _Renderer:
+    """Writes lines while a page's elements open and close.
+
+    Inside a heading and inside a cell of a data table everything stays on one line. A table that holds headings or
+    other tables is there for the layout, and its cells are blocks.
+    """
+
+    def __init__(self) -> None:
+        self.builder = TextBuilder()
+        self._line: list[str] = []
+        self._gap = 1
+        self._heading: str | None = None
+        self._cells: list[str] | None = None
+        self._data_tables: list[bool] = []
+        self._preformatted = 0
+
+    def text(self, text: str) -> None:
+        """Takes up a piece of text."""
+        self._line.append(text)
+
+    def open(self, tag: "Tag") -> None:
+        """Takes up the start of an element."""
+        name = tag.name
+        if self._heading or self._cells is not None:
+            self._blank_between_blocks(name)
+        elif name in _HEADINGS:
+            self.end_line(2)
+            self._heading = name
+        elif name == "table":
+            self.end_line(2)
+            self._data_tables.append(tag.find(["table", *_HEADINGS]) is None)
+        elif name == "tr" and self._data_tables and self._data_tables[-1]:
+            self.end_line(1)
+            self._cells = []
+        elif name == "br" and self._preformatted:
+            self._line.append("\n")
+        else:
+            self.end_line(_gap(name))
+            self._preformatted += name == "pre"
+
+    def close(self, name: str) -> None:
+        """Takes up the end of an element."""
+        if name == self._heading:
+            self._end_heading()
+        elif self._heading:
+            self._blank_between_blocks(name)
+        elif self._cells is not None:
+            self._close_inside_row(name)
+        elif name == "table":
+            self.end_line(2)
+            self._data_tables.pop()
+        elif name != "br":
+            self.end_line(_gap(name))
+            self._preformatted -= name == "pre"
+
+    def end_line(self, gap: int) -> None:
+        """Writes what has come together; the next line stands `gap` line ends below. A gap of 0 ends nothing."""
+        if not gap:
+            return
+        text = "".join(self._line)
+        self._line.clear()
+        lines = text.strip("\n").split("\n") if self._preformatted else [one_line(text)]
+        if text.strip():
+            self.builder.add("\n".join(line.rstrip() for line in lines), self._gap)
+            self._gap = 1
+        self._gap = max(self._gap, gap)
+
+    def _blank_between_blocks(self, name: str) -> None:
+        if _gap(name):
+            self._line.append(" ")
+
+    def _end_heading(self) -> None:
+        text = one_line("".join(self._line))
+        self._line.clear()
+        if text and self._heading:
+            self.builder.add_heading(text, int(self._heading[1]))
+            self._gap = 2
+        self._heading = None
+
+    def _close_inside_row(self, name: str) -> None:
+        if name in ("td", "th"):
+            self._cells = [*(self._cells or []), one_line("".join(self._line))]
+            self._line.clear()
+        elif name == "tr":
+            # empty cells are mostly there for the looks: financial reports pad every figure with them
+            self._line = [" | ".join(cell for cell in self._cells or [] if cell), " ", *self._line]
+            self._cells = None
+            self.end_line(1)
+        else:
+            self._blank_between_blocks(name)
+
+
+def _gap(name: str) -> int:
+    """Returns how many line ends set an element apart: 2 for a paragraph, 1 for a line, 0 for what is inline."""
+    if name in _PARAGRAPHS or name in _HEADINGS:
+        return 2
+    return int(name in _LINES)

@@ -1,0 +1,49 @@
+"""Plain text in any encoding, as it is. Any name will do, except one that claims a format which the content is not."""
+
+from pathlib import PurePath
+
+from ingest.content_kinds import known_kind
+from ingest.decoding import decode, looks_like_text
+from ingest.errors import NoTextError
+from ingest.text_building import choose_title
+from rag.schema import ParsedDocument
+
+FORMAT = "plain_text"
+SUFFIXES = frozenset({".txt", ".text", ".log", ".rst", ".org"})
+
+_BINARY_SUFFIXES = frozenset(
+    {
+        ".pdf",
+        ".docx",
+        ".doc",
+        ".odt",
+        ".pptx",
+        ".ppt",
+        ".xlsx",
+        ".xls",
+        ".epub",
+        ".zip",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".exe",
+        ".dll",
+        ".so",
+        ".sqlite",
+        ".db",
+    }
+)
+
+
+def accepts(data: bytes, name: str) -> bool:
+    """Accepts all that is text, unless it is a known kind of other content or its name claims a binary format."""
+    return PurePath(name).suffix.lower() not in _BINARY_SUFFIXES and not known_kind(data) and looks_like_text(data)
+
+
+def parse(data: bytes, name: str) -> ParsedDocument:
+    """Returns the text with its name as title; there is no telling what in it is a heading."""
+    text, warnings = decode(data)
+    if not text.strip():
+        raise NoTextError("The file holds only white space.")
+    return ParsedDocument(choose_title(name), text, warnings=warnings)

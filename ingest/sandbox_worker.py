@@ -1,0 +1,111 @@
+"""The child of a parser pool: `python -m ingest.sandbox_worker`, one file after another within limits.
+
+The parent sends {"memory_mb": ..., "seconds": ...} once, then {"path": ...} for each file. The child answers
+{"status": "ready"}, and for each file {"status": "parsing", "format": ...} and then "document", "error" or
+"out of memory".
+"""
+
+import contextlib
+import hashlib
+import math
+import os
+import queue
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+from ingest.errors import ParseError
+from ingest.frames import Message, read_frame, write_frame
+from ingest.parsing import choose_parser, run_parser
+
+_MAX_REQUEST_BYTES = 1 << 20
+
+
+def main() -> None:
+    """Serves the parent until it closes the pipe."""
+    requests, replies = _take_pipes()
+    limits = read_frame(requests, _MAX_REQUEST_BYTES)
+    if limits is None:
+        return
+    _limit_memory(int(limits["memory_mb"]))
+    write_frame(replies, {"status": "ready"})
+    waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(requests, waiting), daemon=True).start()
+    while True:
+        request = waiting.get()
+        _limit_cpu(float(limits["seconds"]))
+        _answer(Path(request["path"]), replies)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Returns the pipes to the parent, and points stdin and stdout elsewhere: a library may print at will."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    return requests, replies
+
+
+def _receive(requests: BinaryIO, waiting: "queue.SimpleQueue[Message]") -> None:
+    """Queues requests, and ends the process when the parent is gone, even while a file is being parsed."""
+    while True:
+        request = read_frame(requests, _MAX_REQUEST_BYTES)
+        if request is None:
+            os._exit(0)
+        waiting.put(request)
+
+
+def _answer(path: Path, replies: BinaryIO) -> None:
+    try:
+        answer = _parse(path, replies)
+    except MemoryError:
+        answer = {"status": "out of memory"}
+    except ParseError as error:
+        answer = {"status": "error", "kind": type(error).__name__, "message": str(error)}
+    except OSError as error:
+        message = f"The file cannot be read: {error.strerror or type(error).__name__}."
+        answer = {"status": "error", "kind": ParseError.__name__, "message": message}
+    write_frame(replies, answer)
+
+
+def _parse(path: Path, replies: BinaryIO) -> Message:
+    data = path.read_bytes()
+    parser = choose_parser(data, path.name)
+    write_frame(replies, {"status": "parsing", "format": parser.FORMAT})
+    document = run_parser(parser, data, path.name)
+    content_hash = hashlib.sha256(data).hexdigest()
+    return {"status": "document", "format": parser.FORMAT, "content_hash": content_hash, "document": asdict(document)}
+
+
+def _limit_memory(memory_mb: int) -> None:
+    """Bounds the address space where the system can; macOS and Windows are left with the limit on time."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, limit in ((resource.RLIMIT_AS, memory_mb << 20), (resource.RLIMIT_CORE, 0)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (limit, limit))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Grants the next file its processor time, counted from what the process has used so far.
+
+    The parent's clock runs out first for a parser that only computes; this limit holds also when the parent is stopped.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(usage.ru_utime + usage.ru_stime + seconds) + 1
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
+if __name__ == "__main__":
+    main()

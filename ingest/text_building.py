@@ -1,0 +1,75 @@
+"""Text as documents hold it: clean characters, and lines whose offsets are known while they are written."""
+
+import re
+from pathlib import PurePath
+
+from rag.schema import Heading
+
+MAX_TITLE_LENGTH = 300
+"""Characters of a title that are kept: it is put before every passage of its document."""
+
+_NEVER_IN_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    r"""Returns the text with "\n" as every line ending, without NULs and lone surrogates, which UTF-8 or SQLite refuse.
+
+    >>> clean_text("a\r\nb\rc\x00d")
+    'a\nb\ncd'
+    """
+    return _NEVER_IN_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def one_line(text: str) -> str:
+    r"""Returns the text with every run of white space as one blank, without blanks at its ends.
+
+    >>> one_line(" a\n\t b ")
+    'a b'
+    """
+    return " ".join(clean_text(text).split())
+
+
+def choose_title(name: str, *candidates: str | None) -> str:
+    """Returns the first candidate that says something, as one line, or else the stem of the file's name."""
+    for candidate in candidates:
+        title = one_line(candidate or "")
+        if title:
+            return title[:MAX_TITLE_LENGTH]
+    return one_line(PurePath(name).stem)[:MAX_TITLE_LENGTH]
+
+
+class TextBuilder:
+    """Joins lines into a document's text and keeps the offset of every heading among them."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._headings: list[Heading] = []
+
+    def add(self, line: str, gap: int = 1) -> int:
+        """Appends a line, `gap` line ends after the one before, and returns the offset at which it starts."""
+        line = clean_text(line)
+        if self._parts:
+            self._append("\n" * gap)
+        start = self._length
+        self._append(line)
+        return start
+
+    def add_heading(self, line: str, level: int, gap: int = 2) -> None:
+        """Appends a line that is a heading; level 1 is the top."""
+        text = one_line(line)
+        self._headings.append(Heading(self.add(text, gap), level, text))
+
+    def _append(self, part: str) -> None:
+        self._parts.append(part)
+        self._length += len(part)
+
+    @property
+    def text(self) -> str:
+        """All that was added so far."""
+        return "".join(self._parts)
+
+    @property
+    def headings(self) -> tuple[Heading, ...]:
+        """The headings that were added so far, in order."""
+        return tuple(self._headings)

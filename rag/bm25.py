@@ -1,0 +1,191 @@
+"""BM25 over the passages of a corpus, persisted beside the library and never rebuilt for a query.
+
+Two engines behind one shape: bm25s, which scores at index time and is memory-mapped, and rank-bm25, whose Okapi scores
+are the reference that a test holds bm25s's Okapi scoring to.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import unknown_name
+from rag.library import Library
+from rag.ranking import top_k
+from rag.schema import Leg, Scored, content_id
+from rag.tokens import ANALYZER, tokens
+
+K1, B = 1.5, 0.75
+OKAPI_EPSILON = 0.25
+"""rank-bm25 gives a word in more than half of the documents this share of the mean IDF in place of a negative one."""
+
+
+class Engine(Protocol):
+    """Scores every passage for the terms of a query."""
+
+    def scores(self, terms: Sequence[str]) -> NDArray[np.float32]:
+        """Returns one score for each passage (n,), 0 where no term is shared."""
+        ...
+
+
+class Bm25sEngine:
+    """The bm25s engine, with Lucene's scoring by default or with Okapi's as rank-bm25 computes it."""
+
+    def __init__(self, passages: Sequence[Sequence[str]], scoring: str = "lucene") -> None:
+        import bm25s
+
+        if scoring not in ("lucene", "okapi"):
+            raise unknown_name("BM25 scoring", scoring, ("lucene", "okapi"))
+        # Okapi's term weight is that of ATIRE; only the IDF differs, and is put right below.
+        self._model: Any = bm25s.BM25(k1=K1, b=B, method="lucene" if scoring == "lucene" else "atire")
+        self._empty = not any(passages)
+        self._count = len(passages)
+        if self._empty:
+            return
+        self._model.index([list(terms) for terms in passages], show_progress=False)
+        if scoring == "okapi":
+            self._rescale(passages)
+
+    def _rescale(self, passages: Sequence[Sequence[str]]) -> None:
+        """Replaces ATIRE's IDF, ln(N / n), by Okapi's in the stored scores."""
+        frequency = Counter(term for terms in passages for term in set(terms))
+        total = len(passages)
+        data, starts = self._model.scores["data"], self._model.scores["indptr"]
+        for term, idf in okapi_idf(frequency, total).items():
+            column = self._model.vocab_dict[term]
+            atire = math.log(total / frequency[term])
+            span = slice(starts[column], starts[column + 1])
+            if atire == 0:  # a term of every passage has lost its term weight to ATIRE's zero: count it again
+                data[span] = idf * _term_weights(term, passages)
+            else:
+                data[span] *= idf / atire
+
+    def scores(self, terms: Sequence[str]) -> NDArray[np.float32]:
+        """Returns one score for each passage (n,)."""
+        known = [] if self._empty else self._model.get_tokens_ids(list(terms))
+        if not known:
+            return np.zeros(self._count, dtype=np.float32)
+        scores: NDArray[np.float32] = self._model.get_scores_from_ids(known)
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Writes the index into a folder, to be memory-mapped by `load`."""
+        (folder / "count.json").write_text(json.dumps([self._count, self._empty]), encoding="utf-8")
+        if not self._empty:
+            self._model.save(folder, show_progress=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Bm25sEngine":
+        """Opens a saved index without reading it into memory."""
+        import bm25s
+
+        engine = cls.__new__(cls)
+        engine._count, engine._empty = json.loads((folder / "count.json").read_text(encoding="utf-8"))
+        engine._model = None if engine._empty else bm25s.BM25.load(folder, mmap=True, show_progress=False)
+        return engine
+
+
+class RankBm25Engine:
+    """The rank-bm25 engine: slow, simple, and the reference for Okapi scoring."""
+
+    def __init__(self, passages: Sequence[Sequence[str]]) -> None:
+        from rank_bm25 import BM25Okapi
+
+        self._count = len(passages)
+        self._model = BM25Okapi(passages, k1=K1, b=B, epsilon=OKAPI_EPSILON) if any(passages) else None
+
+    def scores(self, terms: Sequence[str]) -> NDArray[np.float32]:
+        """Returns one score for each passage (n,)."""
+        if self._model is None:
+            return np.zeros(self._count, dtype=np.float32)
+        return np.asarray(self._model.get_scores(list(terms)), dtype=np.float32)
+
+
+def okapi_idf(frequency: Counter[str], total: int) -> dict[str, float]:
+    """Returns ln(N - n + 0.5) - ln(n + 0.5) for each term, floored as rank-bm25 floors it."""
+    idf = {term: math.log(total - n + 0.5) - math.log(n + 0.5) for term, n in frequency.items()}
+    floor = OKAPI_EPSILON * sum(idf.values()) / len(idf)
+    return {term: value if value >= 0 else floor for term, value in idf.items()}
+
+
+def _term_weights(term: str, passages: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Returns the BM25 term weight of a term in each passage that holds it, in their order."""
+    mean = sum(len(terms) for terms in passages) / len(passages)
+    weights = []
+    for terms in passages:
+        count = terms.count(term)
+        if count:
+            weights.append(count * (K1 + 1) / (count + K1 * (1 - B + B * len(terms) / mean)))
+    return np.array(weights)
+
+
+class LexicalIndex:
+    """The BM25 index of one corpus under one chunker: chunk ids in ascending order, and an engine over their passages."""
+
+    def __init__(self, ids: Sequence[str], engine: Engine) -> None:
+        self._ids = ids
+        self._engine = engine
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def rank(self, query: str, k: int) -> list[Scored]:
+        """Returns the k best chunks; fewer, or none, where fewer share a term with the query."""
+        terms = tokens(query)
+        if not terms:
+            return []
+        scores = self._engine.scores(terms)
+        best = [position for position in top_k(scores, k) if scores[position] > 0]
+        return [
+            Scored(self._ids[position], float(scores[position]), {"lexical": Leg(rank, float(scores[position]))})
+            for rank, position in enumerate(best, start=1)
+        ]
+
+
+def open_lexical(library: Library, corpus: str, chunker: str, engine: str = "bm25s") -> LexicalIndex:
+    """Opens the BM25 index of a corpus under a chunker, building and storing it first where it is not up to date.
+
+    Any process may build: the finished folder is put in place by one rename. `engine` is bm25s, or rank-bm25 (built in
+    memory). Raises UsageError for another engine.
+    """
+    if engine == "rank-bm25":
+        ids, passages = _passages(library, corpus, chunker)
+        return LexicalIndex(ids, RankBm25Engine(passages))
+    if engine != "bm25s":
+        raise unknown_name("BM25 engine", engine, ("bm25s", "rank-bm25"))
+    versions = library.home / "lexical" / f"{corpus}.{chunker}"
+    folder = versions / content_id(library.state_of(corpus), ANALYZER)
+    if not folder.is_dir():
+        _build(library, corpus, chunker, folder)
+    ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+    return LexicalIndex(ids, Bm25sEngine.load(folder))
+
+
+def _passages(library: Library, corpus: str, chunker: str) -> tuple[list[str], list[list[str]]]:
+    ids, passages = [], []
+    for chunk_id, text, _ in library.chunk_passages(corpus, chunker):
+        ids.append(chunk_id)
+        passages.append(tokens(text))
+    return ids, passages
+
+
+def _build(library: Library, corpus: str, chunker: str, folder: Path) -> None:
+    ids, passages = _passages(library, corpus, chunker)
+    draft = folder.with_name(f"{folder.name}.{os.getpid()}")
+    draft.mkdir(parents=True, exist_ok=True)
+    Bm25sEngine(passages).save(draft)
+    (draft / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
+    try:
+        draft.rename(folder)
+    except OSError:  # another process has put the same index there meanwhile
+        shutil.rmtree(draft)
+    for old in folder.parent.iterdir():
+        if old != folder and "." not in old.name:
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,34 @@
+"""Calibrates abstention for each index: how high the best cosine gets for queries that mean nothing to the corpus.
+
+Cosines of different embedders do not share a scale, so no fixed threshold serves two of them. Each index therefore
+stores what its own embedder gives for word salads, made of words that the corpus does hold but never together.
+"""
+
+import random
+
+import numpy as np
+
+from rag.cards import IndexCard
+from rag.embedders.spec import Embedder
+from rag.library import Library
+from rag.retrievers import ExactSearch
+
+SALADS = 100
+WORDS = 7
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def measure_noise(library: Library, card: IndexCard, embedder: Embedder) -> tuple[float, ...]:
+    """Returns the quantiles above of the best cosine over seeded word salads; empty for an index without chunks."""
+    words = [
+        [word for word in text.split() if len(word) > 3]
+        for _, text, _ in library.chunk_passages(card.corpus, card.chunker)
+    ]
+    words = [choices for choices in words if choices]
+    if not words:
+        return ()
+    chance = random.Random(card.fingerprint)  # the same index gives the same salads
+    salads = [" ".join(chance.choice(chance.choice(words)) for _ in range(WORDS)) for _ in range(SALADS)]
+    found = ExactSearch.over(library, card)(embedder.embed_queries(salads), 1)
+    best = [ranking[0][1] for ranking in found if ranking]
+    return tuple(round(float(value), 6) for value in np.quantile(best, QUANTILES)) if best else ()

@@ -1,0 +1,152 @@
+"""The SQLite file of a library: one connection for each thread, transactions, and the schema as a list of migrations."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag.errors import RagError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE corpora (
+        name     TEXT PRIMARY KEY,
+        revision INTEGER NOT NULL DEFAULT 0,  -- grows with every change of the corpus; the caches compare it
+        created  TEXT NOT NULL
+    );
+    CREATE TABLE documents (
+        id           TEXT PRIMARY KEY,
+        corpus       TEXT NOT NULL REFERENCES corpora (name) ON DELETE CASCADE,
+        source       TEXT NOT NULL,
+        title        TEXT NOT NULL,
+        text         TEXT NOT NULL,
+        format       TEXT NOT NULL,
+        content_hash TEXT NOT NULL,
+        pages        TEXT NOT NULL,  -- JSON: offset of each page
+        headings     TEXT NOT NULL,  -- JSON: [start, level, text] of each heading
+        UNIQUE (corpus, source)
+    );
+    CREATE TABLE chunks (
+        id          TEXT PRIMARY KEY,
+        document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+        chunker     TEXT NOT NULL,
+        start       INTEGER NOT NULL,
+        "end"       INTEGER NOT NULL,
+        page        INTEGER,
+        heading     TEXT NOT NULL,
+        text        TEXT NOT NULL,
+        passage     BLOB NOT NULL  -- sha256 of the passage
+    );
+    CREATE INDEX chunks_by_document ON chunks (document_id, chunker);
+    CREATE INDEX chunks_by_passage ON chunks (passage);
+    CREATE TABLE trash (  -- passages of deleted chunks, whose vectors may have to go
+        passage BLOB PRIMARY KEY
+    ) WITHOUT ROWID;
+    CREATE TRIGGER chunk_to_trash AFTER DELETE ON chunks
+        BEGIN INSERT OR IGNORE INTO trash VALUES (old.passage); END;
+    CREATE TABLE vectors (
+        fingerprint TEXT NOT NULL,
+        passage     BLOB NOT NULL,
+        vector      BLOB NOT NULL,  -- float32, little-endian, unit length
+        UNIQUE (fingerprint, passage)
+    );
+    CREATE INDEX vectors_by_passage ON vectors (passage);
+    CREATE TABLE index_cards (
+        corpus      TEXT NOT NULL REFERENCES corpora (name) ON DELETE CASCADE,
+        chunker     TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        card        TEXT NOT NULL,  -- JSON
+        canary      BLOB NOT NULL,
+        PRIMARY KEY (corpus, chunker, fingerprint)
+    );
+    CREATE TABLE indexed (  -- a row: this document is complete, and may be found, under this index
+        document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+        chunker     TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        PRIMARY KEY (document_id, chunker, fingerprint)
+    ) WITHOUT ROWID;
+    CREATE TABLE ledger (
+        corpus       TEXT NOT NULL REFERENCES corpora (name) ON DELETE CASCADE,
+        source       TEXT NOT NULL,
+        path         TEXT NOT NULL,
+        root         TEXT NOT NULL,  -- the folder or file that was given to ingest
+        content_hash TEXT NOT NULL,
+        status       TEXT NOT NULL,  -- done, skipped or failed
+        reason       TEXT NOT NULL,
+        updated      TEXT NOT NULL,
+        PRIMARY KEY (corpus, source)
+    );
+    CREATE INDEX ledger_by_path ON ledger (corpus, path);
+    CREATE TABLE chroma_state (  -- which revision of a corpus a Chroma collection holds; 'clean' is 0 while it is written
+        collection TEXT PRIMARY KEY,
+        revision   INTEGER NOT NULL,
+        clean      INTEGER NOT NULL
+    );
+    """,
+)
+
+
+class Database:
+    """A SQLite file in WAL mode, so that readers in other threads and processes never wait for the writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._migrate()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a power cut as well
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    def _migrate(self) -> None:
+        try:
+            version = self._version()
+            if version > len(MIGRATIONS):
+                raise RagError(
+                    f"{self.path} was written by a newer version of this program (schema {version}, this one knows "
+                    f"{len(MIGRATIONS)}). Update the program, or use another library with --home."
+                )
+            for number in range(version, len(MIGRATIONS)):
+                with self.transaction() as connection:
+                    if self._version() > number:  # another process was faster
+                        continue
+                    for statement in MIGRATIONS[number].split(";\n"):  # executescript would commit each by itself
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {number + 1}")
+        except sqlite3.DatabaseError as error:
+            raise RagError(f"{self.path} cannot be opened as a library: {error}. Restore it from a backup.") from error
+
+    def _version(self) -> int:
+        return int(self._connect().execute("PRAGMA user_version").fetchone()[0])
+
+    def query(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        """Runs one reading statement on this thread's connection."""
+        return self._connect().execute(sql, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Gives a connection inside a writing transaction that is committed as a whole, or not at all."""
+        connection = self._connect()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the connections of all threads."""
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        self._local = threading.local()

@@ -1,0 +1,76 @@
+"""Checks that a library is whole: what `rag doctor` reports. Reads only, and never opens Chroma."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rag.cards import IndexCard
+from rag.library import Library
+
+REBUILD = "Run: rag rebuild (nothing is embedded again)"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked: whether it is well, what was seen, and what mends it."""
+
+    subject: str
+    well: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine(library: Library) -> list[Finding]:
+    """Checks the database, every index's vectors, the ledger and the caches."""
+    findings = [_database(library)]
+    for card in sorted(library.cards.all(), key=lambda card: (card.corpus, card.chunker, card.embedder)):
+        findings += [_vectors(library, card), _chroma(library, card)]
+    findings += _ledgers(library)
+    mark = library.home / "chroma" / "open.pid"
+    if mark.exists():
+        findings.append(
+            Finding("chroma", True, f"is open in process {mark.read_text()}, or was not closed; then it is rebuilt at the next use")
+        )
+    return findings
+
+
+def _database(library: Library) -> Finding:
+    said = [row[0] for row in library.database.query("PRAGMA quick_check")]
+    broken = list(library.database.query("PRAGMA foreign_key_check"))
+    if said != ["ok"] or broken:
+        return Finding("library.db", False, "; ".join(said[:3]), "Restore library.db from a backup, or ingest anew.")
+    return Finding("library.db", True, "whole")
+
+
+def _vectors(library: Library, card: IndexCard) -> Finding:
+    ids, vectors = library.vectors.of_index(card.corpus, card.chunker, card.fingerprint)
+    subject = f"index {card.corpus} / {card.embedder} / {card.chunker}"
+    wrong = bool(ids) and vectors.shape[1] != card.dimension
+    if len(ids) != card.chunks or wrong:
+        return Finding(
+            subject,
+            False,
+            f"{len(ids)} vectors of {vectors.shape[1]} dimensions for {card.chunks} chunks of {card.dimension}",
+            f"Embed what is missing: rag ingest PATH --corpus {card.corpus} --embedder {card.embedder}",
+        )
+    return Finding(subject, True, f"{card.chunks} chunks, all with a vector")
+
+
+def _chroma(library: Library, card: IndexCard) -> Finding:
+    name = f"{card.corpus}.{card.chunker}.{card.fingerprint}"
+    state = library.database.query("SELECT revision, clean FROM chroma_state WHERE collection = ?", (name,)).fetchone()
+    current = state is not None and state == (library.revision(card.corpus), 1)
+    detail = "up to date" if current else "behind the library; it is brought up to date at the next use"
+    return Finding(f"chroma {card.corpus} / {card.embedder}", True, detail)
+
+
+def _ledgers(library: Library) -> Iterator[Finding]:
+    for corpus in library.corpora():
+        entries = library.ledger.entries(corpus)
+        failed = [entry for entry in entries if entry.status == "failed"]
+        sources = library.sources(corpus)
+        lost = [entry.source for entry in entries if entry.status == "done" and entry.source not in sources]
+        detail = f"{len(sources)} documents; {len(entries)} files known, {len(failed)} of them failed"
+        if lost:
+            yield Finding(f"corpus {corpus}", False, f"{detail}; lost: {', '.join(lost[:3])}", "Ingest these files again.")
+        else:
+            yield Finding(f"corpus {corpus}", True, detail)

@@ -1,0 +1,22 @@
+"""Keeps every dependency quiet: telemetry off, and no look-up in a model hub unless the user asks for one."""
+
+import os
+
+QUIET = {
+    "ANONYMIZED_TELEMETRY": "False",  # chromadb
+    "DO_NOT_TRACK": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",  # HF_HUB_OFFLINE=0 in the environment allows downloads
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGSMITH_TRACING": "false",
+    "RAGAS_DO_NOT_TRACK": "true",  # ragas 0.4.3 does not honour DO_NOT_TRACK
+    "TOKENIZERS_PARALLELISM": "true",  # says so explicitly, which silences the warning after a fork
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def go_quiet() -> None:
+    """Sets the environment variables above where the user has not set them; must run before the packages are imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)

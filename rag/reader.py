@@ -1,0 +1,154 @@
+"""Opens retrievers over a library and keeps what they need in memory: the place where the core's parts are put together."""
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from rag.answerability import Answerability
+from rag.answerer import ExtractiveAnswerer
+from rag.bm25 import LexicalIndex, open_lexical
+from rag.cards import IndexCard, check_embedder
+from rag.embedders.registry import find_spec, load_embedder
+from rag.embedders.spec import Embedder
+from rag.errors import IndexNotFoundError, UsageError, unknown_name
+from rag.index import ChromaStore
+from rag.library import Library
+from rag.retrievers import NAMES, DenseRetriever, ExactSearch, HybridRetriever, LexicalRetriever, Retriever, Search
+from rag.settings import Settings
+
+SEARCHES = ("ann", "exact")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A retriever ready for questions, with the card of its index; `embedder` is None for lexical retrieval."""
+
+    retriever: Retriever
+    card: IndexCard
+    embedder: Embedder | None
+
+    def answerer(self) -> ExtractiveAnswerer:
+        """Returns the answerer that suits the retriever."""
+        return ExtractiveAnswerer(self.embedder, Answerability(self.card.noise if self.embedder else ()))
+
+
+class Reader:
+    """Opens retrievers by name; models, vectors and BM25 indexes are loaded once for each state of a corpus.
+
+    With `chroma` dense search is Chroma's; without it every stored vector is compared, and chromadb is never imported.
+    May be used from several threads.
+    """
+
+    def __init__(self, library: Library, settings: Settings, chroma: ChromaStore | None = None) -> None:
+        self.library = library
+        self.settings = settings
+        self._chroma = chroma
+        self._kept: dict[Hashable, tuple[str, Any]] = {}
+        self._lock = threading.RLock()
+
+    def open(
+        self,
+        corpus: str | None = None,
+        embedder: str | None = None,
+        retriever: str | None = None,
+        chunker: str | None = None,
+        search: str | None = None,
+        fusion: str | None = None,
+        weight: float | None = None,
+    ) -> Opened:
+        """Opens a retriever; what is None is taken from the settings, or is the only choice there is.
+
+        Raises UsageError for a name that is not known, IndexNotFoundError where the corpus has no such index, and
+        IndexMismatchError where the index was built by another model.
+        """
+        name = retriever or self.settings.retriever
+        if name not in NAMES:
+            raise unknown_name("retriever", name, NAMES)
+        if search not in (None, *SEARCHES):
+            raise unknown_name("search", str(search), SEARCHES)
+        if weight is not None and not 0 <= weight <= 1:
+            raise UsageError(f"The weight of the dense leg is {weight}, but must lie between 0 and 1.")
+        corpus = self.library.corpus_or_only(corpus)
+        if name == "lexical":
+            card = self._newest(corpus, chunker)
+            return Opened(LexicalRetriever(self.library, self._lexical(card)), card, None)
+
+        card = self._card(corpus, embedder, chunker)
+        model = self._embedder(card)
+        dense = DenseRetriever(self.library, model, self._search(card, search))
+        if name == "dense":
+            return Opened(dense, card, model)
+        lexical = LexicalRetriever(self.library, self._lexical(card))
+        hybrid = HybridRetriever(
+            self.library,
+            dense,
+            lexical,
+            fusion or self.settings.fusion,
+            self.settings.weight if weight is None else weight,
+        )
+        return Opened(hybrid, card, model)
+
+    # --- cards
+
+    def _newest(self, corpus: str, chunker: str | None) -> IndexCard:
+        for card in self.library.cards.all(corpus):
+            if chunker in (None, card.chunker):
+                return card
+        wanted = f" under the chunker '{chunker}'" if chunker else ""
+        raise IndexNotFoundError(f"The corpus '{corpus}' holds no documents{wanted} yet. Add some: rag ingest PATH --corpus {corpus}")
+
+    def _card(self, corpus: str, embedder: str | None, chunker: str | None) -> IndexCard:
+        """Returns the card to open: under the asked-for embedder, else the settings' one, else the newest."""
+        newest = self._newest(corpus, None)
+        name = embedder or self.settings.embedder
+        known = {card.embedder for card in self.library.cards.all(corpus)}
+        if embedder is None and name not in known:
+            name = newest.embedder
+        spec = find_spec(name, self.settings.embedders)
+        for card in self.library.cards.all(corpus):
+            if card.fingerprint == spec.fingerprint and card.embedder == name and chunker in (None, card.chunker):
+                return card
+        return self.library.cards.find(corpus, name, chunker)
+
+    # --- what is kept in memory
+
+    def _keep(self, key: Hashable, state: str, make: Callable[[], Any]) -> Any:
+        """Returns what was made under the key in this state, or makes it and forgets that of an older state."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None or kept[0] != state:
+                kept = self._kept[key] = (state, make())
+            return kept[1]
+
+    def _lexical(self, card: IndexCard) -> LexicalIndex:
+        index: LexicalIndex = self._keep(
+            ("lexical", card.corpus, card.chunker),
+            self.library.state_of(card.corpus),
+            lambda: open_lexical(self.library, card.corpus, card.chunker),
+        )
+        return index
+
+    def _embedder(self, card: IndexCard) -> Embedder:
+        """Loads the embedder of a card and holds it against the stored canary, once in this process."""
+
+        def load() -> Embedder:
+            embedder = load_embedder(card.embedder, self.settings.embedders)
+            check_embedder(card, self.library.cards.canary(card), embedder)
+            return embedder
+
+        key = ("embedder", card.corpus, card.chunker, card.fingerprint)
+        embedder: Embedder = self._keep(key, card.fingerprint, load)
+        return embedder
+
+    def _search(self, card: IndexCard, search: str | None) -> Search:
+        state = self.library.state_of(card.corpus)
+        if search == "ann" and self._chroma is None:
+            raise UsageError("Approximate search needs Chroma, which only the running application opens: rag ui")
+        if self._chroma is not None and search != "exact":
+            chroma = self._chroma
+            self._keep(("chroma", card.corpus, card.chunker, card.fingerprint), state, lambda: chroma.sync(card))
+            return lambda queries, k: chroma.search(card, queries, k)
+        key = ("exact", card.corpus, card.chunker, card.fingerprint)
+        exact: ExactSearch = self._keep(key, state, lambda: ExactSearch.over(self.library, card))
+        return exact

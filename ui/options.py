@@ -1,0 +1,70 @@
+"""What the commands share: opening the library, the options that choose an index, and JSON on standard output."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rag.errors import UsageError
+from rag.settings import Settings, read_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+corpus_option = click.option("--corpus", metavar="NAME", help="The corpus; may be left out where there is only one.")
+embedders_option = click.option(
+    "--embedder", "embedders", metavar="NAME", multiple=True, help="An embedder; may be given several times."
+)
+chunker_option = click.option("--chunker", metavar="NAME", help="recursive, heading or whole; also recursive-500-50.")
+
+
+def index_options(command: Command) -> Command:
+    """Adds the options that choose what to search and how."""
+    for option in reversed(
+        (
+            corpus_option,
+            click.option("--embedder", metavar="NAME", help="The embedder whose index is searched."),
+            click.option("--retriever", metavar="NAME", help="dense, lexical or hybrid (the default)."),
+            click.option("-k", type=click.IntRange(1, 10_000), metavar="N", help="How many chunks to find."),
+            chunker_option,
+            click.option("--weight", type=float, metavar="W", help="The dense leg's share of a hybrid, 0 to 1."),
+            click.option("--fusion", metavar="NAME", help="rrf (the default) or weighted."),
+            click.option("--search", metavar="NAME", help="exact or ann; outside the application dense search is exact."),
+            json_option,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Reads the settings of the library that the command line names."""
+    home: Path | None = context.find_root().obj
+    return read_settings(home)
+
+
+@contextmanager
+def opened_library(settings: Settings, create: bool = False) -> Iterator[Any]:
+    """Opens the library and closes it at the end."""
+    from rag.library import Library
+
+    library = Library(settings.home, create=create)
+    try:
+        yield library
+    finally:
+        library.close()
+
+
+def checked_query(query: str) -> str:
+    """Returns the query without space around it; raises UsageError for an empty one."""
+    if not query.strip():
+        raise UsageError("The query is empty. Say what to look for.")
+    return query.strip()
+
+
+def print_json(document: object) -> None:
+    """Prints one JSON document on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))

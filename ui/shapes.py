@@ -1,0 +1,85 @@
+"""The JSON shapes of the command-line contract."""
+
+from typing import Any
+
+from rag.cards import IndexCard
+from rag.reader import Opened
+from rag.schema import Answer, Citation, Hit
+
+Json = dict[str, Any]
+
+
+def hit_shape(hit: Hit) -> Json:
+    """Returns a hit as `rag search --json` prints it."""
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "chunk_id": hit.chunk.id,
+        "document_id": hit.chunk.document_id,
+        "source": hit.source,
+        "page": hit.chunk.page,
+        "start": hit.chunk.start,
+        "end": hit.chunk.end,
+        "heading": hit.chunk.heading,
+        "text": hit.chunk.text,
+        "legs": {name: {"rank": leg.rank, "score": leg.score} for name, leg in hit.legs.items()},
+    }
+
+
+def citation_shape(citation: Citation) -> Json:
+    """Returns a citation as `rag ask --json` prints it."""
+    return {
+        "marker": citation.marker,
+        "chunk_id": citation.chunk_id,
+        "document_id": citation.document_id,
+        "source": citation.source,
+        "page": citation.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+    }
+
+
+def search_shape(query: str, opened: Opened, hits: list[Hit]) -> Json:
+    """Returns the document of `rag search --json`; the embedder is null where none took part."""
+    return {
+        "query": query,
+        "corpus": opened.card.corpus,
+        "embedder": opened.card.embedder if opened.embedder else None,
+        "retriever": opened.retriever.name,
+        "hits": [hit_shape(hit) for hit in hits],
+    }
+
+
+def answer_shape(answer: Answer) -> Json:
+    """Returns what `rag ask --json` adds to the document of a search."""
+    return {
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "citations": [citation_shape(citation) for citation in answer.citations],
+    }
+
+
+def card_shape(card: IndexCard) -> Json:
+    """Returns an index card as `rag indexes --json` prints it."""
+    return {
+        "corpus": card.corpus,
+        "chunker": card.chunker,
+        "embedder": card.embedder,
+        "fingerprint": card.fingerprint,
+        "provider": card.provider,
+        "model": card.model,
+        "revision": card.revision,
+        "dimension": card.dimension,
+        "max_tokens": card.max_tokens,
+        "query_prefix": card.query_prefix,
+        "passage_prefix": card.passage_prefix,
+        "precision": card.precision,
+        "documents": card.documents,
+        "chunks": card.chunks,
+        "embedded": card.embedded,
+        "seconds": card.seconds,
+        "usd": card.usd,
+        "built": card.built,
+        "updated": card.updated,
+    }
