@@ -1,7 +1,7 @@
 """Every row of a task against every other: paired differences, intervals, tests, and who is tied with the leader."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
@@ -81,19 +81,17 @@ def compare(rows: Sequence[EvalRow], seed: int, metric: str = RETRIEVAL_METRICS[
     tasks = {row.task for row in rows}
     if len(tasks) != 1:
         raise ValueError(f"the rows of one task are compared at a time, not of {sorted(tasks)}")
-    measured, refused = [], []
+    measured: list[Comparison] = []
+    refused: list[NotComparable] = []
     for a, b in combinations(range(len(rows)), 2):
-        reason = _why_not(rows[a], rows[b], metric)
+        reason = _why_not_comparable(rows[a], rows[b], metric)
         if reason:
             refused.append(NotComparable(a, b, reason))
         else:
             measured.append(_measure(a, b, rows, metric, seed))
-    adjusted = holm([p for _, p in measured])
-    compared = tuple(
-        _judge(pair, p, p_holm) for (pair, p), p_holm in zip(measured, adjusted, strict=True)
-    )
-    means = {at: fmean(row.per_query[metric].values()) for at, row in enumerate(rows) if row.per_query.get(metric)}
-    ranking = tuple(sorted(range(len(rows)), key=lambda at: (-means.get(at, -1.0), rows[at].label, rows[at].chunker)))
+    adjusted = holm([pair.p for pair in measured])
+    compared = tuple(_judge(pair, p_holm) for pair, p_holm in zip(measured, adjusted, strict=True))
+    ranking = _rank(rows, metric)
     return TaskComparisons(
         task=rows[0].task,
         metric=metric,
@@ -103,3 +101,74 @@ def compare(rows: Sequence[EvalRow], seed: int, metric: str = RETRIEVAL_METRICS[
         ranking=ranking,
         not_separable=_tied_with(ranking[0], ranking, compared),
     )
+
+
+def _rank(rows: Sequence[EvalRow], metric: str) -> tuple[int, ...]:
+    """Orders rows by their mean, equal ones by name; a row without the metric comes last."""
+
+    def key(position: int) -> tuple[float, str, str]:
+        row = rows[position]
+        values = row.per_query.get(metric)
+        return (-fmean(values.values()) if values else 1.0, row.label, row.chunker)
+
+    return tuple(sorted(range(len(rows)), key=key))
+
+
+def _why_not_comparable(a: EvalRow, b: EvalRow, metric: str) -> str | None:
+    for row in (a, b):
+        if not row.per_query.get(metric):
+            return f"{row.label} was not scored by {metric}"
+    only_a = len(a.per_query[metric].keys() - b.per_query[metric].keys())
+    only_b = len(b.per_query[metric].keys() - a.per_query[metric].keys())
+    if only_a or only_b:
+        return f"different queries: {only_a} only in {a.label}, {only_b} only in {b.label}"
+    if a.task_digest != b.task_digest:
+        return "different judgements or query texts of the task"
+    return None
+
+
+def _measure(a: int, b: int, rows: Sequence[EvalRow], metric: str, seed: int) -> Comparison:
+    of_a, of_b = rows[a].per_query[metric], rows[b].per_query[metric]
+    queries = sorted(of_a)
+    raw = [of_a[query] - of_b[query] for query in queries]
+    differences = [difference if abs(difference) > _TIE else 0.0 for difference in raw]
+    interval = paired_interval(differences, seed)
+    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    p = sign_flip_test(differences, seed)
+    return Comparison(
+        a=a,
+        b=b,
+        n=len(queries),
+        mean_a=fmean(of_a.values()),
+        mean_b=fmean(of_b.values()),
+        difference=interval.value,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        p=p,
+        p_holm=p,
+        wins=wins,
+        ties=len(queries) - wins - losses,
+        losses=losses,
+        verdict=NOT_SEPARABLE,
+    )
+
+
+def _judge(pair: Comparison, p_holm: float) -> Comparison:
+    """Fills in the corrected p value and the verdict that follows from it."""
+    if pair.wins + pair.losses < MIN_PAIRS:
+        verdict = TOO_FEW
+    elif p_holm >= ALPHA:
+        verdict = NOT_SEPARABLE
+    else:
+        verdict = A_BETTER if pair.difference > 0 else B_BETTER
+    return replace(pair, p_holm=p_holm, verdict=verdict)
+
+
+def _tied_with(leader: int, ranking: Sequence[int], compared: Sequence[Comparison]) -> tuple[int, ...]:
+    """Returns the rows whose comparison with the leader shows neither to be better, best mean first."""
+    undecided = {
+        pair.a if pair.b == leader else pair.b
+        for pair in compared
+        if leader in (pair.a, pair.b) and pair.verdict in (NOT_SEPARABLE, TOO_FEW)
+    }
+    return tuple(position for position in ranking if position in undecided)

@@ -55,10 +55,10 @@ class ContextScore:
 def score_contexts(qrels: Qrels, run: Run, text: Callable[[str], str], k: int = 10) -> dict[str, ContextScore]:
     """Scores the first k documents of every judged query against its relevant ones; names end in `@k`.
 
-    The ID-based two compare sets of ids. The other two compare texts by Levenshtein similarity: recall counts a relevant
-    text that some retrieved one resembles by more than 0.5; precision is the average precision of the retrieved texts
-    that resemble a relevant one by 0.5 or more, and does not see what was missed. A query without retrieved documents
-    fails where ragas fails on it.
+    The ID-based two compare sets of ids. The other two compare texts by Levenshtein similarity: recall counts a
+    relevant text that some retrieved one resembles by more than 0.5; precision is the average precision of the
+    retrieved texts that resemble a relevant one by 0.5 or more, and does not see what was missed. A query without
+    retrieved documents fails where ragas fails on it.
     """
     samples = {}
     for query_id, grades in qrels.items():

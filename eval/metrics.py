@@ -1,9 +1,10 @@
 """Scores of a run for every query: ir_measures' names, trec_eval's arithmetic through pytrec_eval.
 
-ir_measures: https://ir-measur.es; pytrec_eval: Van Gysel and de Rijke, SIGIR 2018. nDCG has the linear gain of trec_eval.
+ir_measures: https://ir-measur.es; pytrec_eval: Van Gysel and de Rijke, SIGIR 2018. The gain of nDCG is linear.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -18,7 +19,9 @@ RETRIEVAL_METRICS = ("nDCG@10", "R@100", "RR@10", "AP", "P@5")
 """The metrics of a retrieval task, the main one first."""
 
 JUDGED = "Judged@10"
-"""Share of the first ten documents that anybody judged: a low one says that the labels were made for other retrievers."""
+"""Share of the first ten documents that anybody judged: a low one says that labels were made for other retrievers."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 PerQuery = dict[str, dict[str, float]]
 """Metric name -> query id -> value."""
@@ -27,10 +30,10 @@ PerQuery = dict[str, dict[str, float]]
 def score(qrels: Qrels, run: Run, names: Iterable[str] = RETRIEVAL_METRICS) -> PerQuery:
     """Scores every judged query under every metric; a query for which the run has nothing gets 0.0.
 
-    Documents are ranked as trec_eval ranks them: by score as float32, then by id, both descending. `RR@k` is trec_eval's
-    reciprocal rank where `Success@k` is 1, because pytrec_eval knows no cut-off for it and the script that ir_measures
-    would take instead breaks ties the other way round. Raises UsageError for a metric that is unknown or that
-    pytrec_eval cannot compute, RagError for a score that is not a number.
+    Documents are ranked as trec_eval ranks them: by score as float32, then by id, both descending. `RR@k` is
+    trec_eval's reciprocal rank where `Success@k` is 1, because pytrec_eval knows no cut-off for it and the script that
+    ir_measures would take instead breaks ties the other way round. Raises UsageError for a metric that is unknown or
+    that pytrec_eval cannot compute, RagError for a score that is not a number and for an id that C cannot hold.
     """
     names = list(dict.fromkeys(names))
     parts = {name: _parts(name) for name in names}
@@ -75,6 +78,11 @@ def trec_order(scores: Mapping[str, float]) -> list[str]:
     return [document for _, document in sorted(zip(rounded, scores, strict=True), reverse=True)]
 
 
+def usable_id(identifier: str) -> bool:
+    """Tells whether trec_eval's C code can hold an id: it stops reading at NUL and crashes on lone surrogates."""
+    return "\0" not in identifier and _LONE_SURROGATE.search(identifier) is None
+
+
 def _parts(name: str) -> Sequence[Any]:
     """Returns the measures of pytrec_eval whose product is the metric: one, or two for RR with a cut-off."""
     try:
@@ -91,7 +99,9 @@ def _parts(name: str) -> Sequence[Any]:
         others = {key: value for key, value in measure.params.items() if key != "cutoff"}
         return (ir_measures.RR(**others), ir_measures.Success(**others) @ cutoff)
     if not ir_measures.pytrec_eval.supports(measure):
-        raise UsageError(f"Metric '{name}' is not one that trec_eval computes. Use for instance {RETRIEVAL_METRICS[0]}.")
+        raise UsageError(
+            f"Metric '{name}' is not one that trec_eval computes. Use for instance {RETRIEVAL_METRICS[0]}."
+        )
     return (measure,)
 
 
@@ -102,7 +112,11 @@ def _judged_cutoff(name: str) -> int | None:
 
 def _plain_qrels(qrels: Qrels) -> dict[str, dict[str, int]]:
     """Copies the judgements with Python's own int, the only type of grade that pytrec_eval takes."""
-    return {query_id: {document: int(grade) for document, grade in grades.items()} for query_id, grades in qrels.items()}
+    plain = {
+        query_id: {document: int(grade) for document, grade in grades.items()} for query_id, grades in qrels.items()
+    }
+    _check_ids(plain)
+    return plain
 
 
 def _plain_run(run: Run, qrels: Qrels) -> dict[str, dict[str, float]]:
@@ -112,6 +126,7 @@ def _plain_run(run: Run, qrels: Qrels) -> dict[str, dict[str, float]]:
         for query_id in qrels
         if query_id in run
     }
+    _check_ids(plain)
     for query_id, scores in plain.items():
         for document, value in scores.items():
             if math.isnan(value):
@@ -120,3 +135,12 @@ def _plain_run(run: Run, qrels: Qrels) -> dict[str, dict[str, float]]:
                     "The retriever is at fault; rebuild its index."
                 )
     return plain
+
+
+def _check_ids(table: Mapping[str, Mapping[str, object]]) -> None:
+    for identifier in {*table, *(document for row in table.values() for document in row)}:
+        if not usable_id(identifier):
+            raise RagError(
+                f"The id {identifier!r} is not valid Unicode text, as names of files in a wrong encoding are not. "
+                "Rename the document and ingest it again."
+            )

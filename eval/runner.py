@@ -24,7 +24,10 @@ _TIMED_DEPTH = 10
 class Ranker(Protocol):
     """What evaluation needs of a retriever: chunk rankings, best first, ties broken by score and id descending."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The retriever's name: dense, lexical or hybrid."""
+        ...
 
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
         """Returns for every query at most k chunks."""
@@ -72,10 +75,10 @@ def evaluate(
 ) -> EvalRow:
     """Evaluates one retriever on one task.
 
-    `documents` gives each chunk's document by the name that the qrels use. `depth` chunks are asked for; where a document
-    has several chunks, fewer documents than that are ranked. No document is left out for having its query's id (BEIR's
-    `ignore_identical_ids`). `cost` is what is known of the index; the time of a query is measured here. Raises RagError
-    for a chunk that is not in `documents` and for a retriever that does not answer every query.
+    `documents` gives each chunk's document by the name that the qrels use. `depth` chunks are asked for; where a
+    document has several chunks, fewer documents than that are ranked. No document is left out for having its query's
+    id (BEIR's `ignore_identical_ids`). `cost` is what is known of the index; the time of a query is measured here.
+    Raises RagError for a chunk that is not in `documents` and for a retriever that does not answer every query.
     """
     chunk_runs = _rank_all(task.queries, retriever, depth, batch)
     run = {query_id: fold_to_documents(hits, documents) for query_id, hits in chunk_runs.items()}

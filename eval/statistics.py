@@ -32,8 +32,8 @@ class Interval:
 def mean_interval(values: Sequence[float], seed: int, resamples: int = RESAMPLES) -> Interval:
     """Returns the mean with its 95 % BCa bootstrap interval over the values, one a query.
 
-    Bias-corrected and accelerated: Efron, JASA 82 (1987). Equal values give that value as both bounds. Raises ValueError
-    for no values.
+    Bias-corrected and accelerated: Efron, JASA 82 (1987). Equal values give that value as both bounds. Raises
+    ValueError for no values.
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.size == 0:
@@ -56,8 +56,8 @@ def paired_interval(differences: Sequence[float], seed: int, resamples: int = RE
 def sign_flip_test(differences: Sequence[float], seed: int, permutations: int = PERMUTATIONS) -> float:
     """Returns the two-sided p value of a zero mean, by flipping the signs of paired differences (Fisher's test).
 
-    Exact for few differences. Otherwise a sample of sign patterns to which the observed one is added, so that p is never
-    0 (Phipson and Smyth, 2010). Differences of 0 change nothing and are left aside; with no others p is 1.
+    Exact for few differences. Otherwise a sample of sign patterns to which the observed one is added, so that p is
+    never 0 (Phipson and Smyth, 2010). Differences of 0 change nothing and are left aside; with no others p is 1.
     """
     moved = np.asarray(differences, dtype=np.float64)
     moved = moved[moved != 0]
@@ -106,13 +106,13 @@ def _resampled_rows(size: int, seed: int, resamples: int) -> Iterator[NDArray[np
 
 def _all_patterns(size: int) -> Iterator[NDArray[np.float64]]:
     numbers = np.arange(2**size)[:, np.newaxis]
-    yield 1.0 - 2.0 * ((numbers >> np.arange(size)) & 1)
+    yield np.asarray(1 - 2 * ((numbers >> np.arange(size)) & 1), dtype=np.float64)
 
 
 def _sampled_patterns(size: int, seed: int, permutations: int) -> Iterator[NDArray[np.float64]]:
     generator = np.random.default_rng(seed)
     for rows in _block_heights(size, permutations):
-        yield 1.0 - 2.0 * generator.integers(0, 2, (rows, size), dtype=np.int8)
+        yield np.asarray(1 - 2 * generator.integers(0, 2, (rows, size), dtype=np.int8), dtype=np.float64)
 
 
 def _block_heights(width: int, rows: int) -> Iterator[int]:

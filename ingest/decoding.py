@@ -88,9 +88,9 @@ def _unmarked_unicode(sample: bytes) -> str | None:
     if total < len(sample) / 8:
         return None
     quarter = len(sample) / 4
-    if min(nuls[1:]) > 0.7 * quarter:
+    if min(nuls[1:]) > 0.7 * quarter > 2 * nuls[0]:
         return "utf-32-le"
-    if min(nuls[:3]) > 0.7 * quarter:
+    if min(nuls[:3]) > 0.7 * quarter > 2 * nuls[3]:
         return "utf-32-be"
     if nuls[1] + nuls[3] > 0.95 * total:
         return "utf-16-le"

@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import IO, BinaryIO, NamedTuple, Self, cast
 
 from ingest.errors import NoTextError, ParseError, UnsupportedFormatError
-from ingest.frames import Message, read_frame, write_frame
+from ingest.frames import FrameError, Message, read_frame, write_frame
 from ingest.parsing import format_label
 from rag.errors import RagError, UsageError
 from rag.schema import Heading, ParsedDocument
 
-MIN_MEMORY_MB = 256
-"""Below this limit of address space the parsers' own libraries do not load."""
+MIN_MEMORY_MB = 512
+"""With less address space lxml gives up on ordinary files, and says that they are damaged."""
 
 _FILES_PER_CHILD = 200  # a fresh child now and then, so that no file pays for memory that earlier ones left behind
 _START_SECONDS = 60.0
@@ -139,7 +139,8 @@ class _Child:
             self._process = process = _start()
         self._files = 0
         limits = {"memory_mb": self._memory_mb, "seconds": self._seconds}
-        with _Deadline(process, _START_SECONDS):
+        ready = None
+        with _Deadline(process, _START_SECONDS), contextlib.suppress(FrameError):
             ready = self._ask(process, limits)
         if ready is None:
             self._stop()

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,12 +23,23 @@ from rag.schema import Leg, Scored, content_id
 from rag.tokens import ANALYZER, tokens
 
 K1, B = 1.5, 0.75
+LIKE = 78
+"""From this rapidfuzz ratio on, 0 to 100, a word that no passage holds is taken for a misspelt one."""
 OKAPI_EPSILON = 0.25
 """rank-bm25 gives a word in more than half of the documents this share of the mean IDF in place of a negative one."""
 
 
 class Engine(Protocol):
     """Scores every passage for the terms of a query."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """The terms of all passages, as keys."""
+        ...
+
+    def frequency(self, term: str) -> int:
+        """Returns in how many passages a term stands."""
+        ...
 
     def scores(self, terms: Sequence[str]) -> NDArray[np.float32]:
         """Returns one score for each passage (n,), 0 where no term is shared."""
@@ -75,6 +86,20 @@ class Bm25sEngine:
         scores: NDArray[np.float32] = self._model.get_scores_from_ids(known)
         return scores
 
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Maps each term to its column."""
+        columns: Mapping[str, int] = {} if self._empty else self._model.vocab_dict
+        return columns
+
+    def frequency(self, term: str) -> int:
+        """Returns in how many passages a term stands."""
+        column = self.vocabulary.get(term)
+        if column is None:
+            return 0
+        starts = self._model.scores["indptr"]
+        return int(starts[column + 1] - starts[column])
+
     def save(self, folder: Path) -> None:
         """Writes the index into a folder, to be memory-mapped by `load`."""
         (folder / "count.json").write_text(json.dumps([self._count, self._empty]), encoding="utf-8")
@@ -99,6 +124,7 @@ class RankBm25Engine:
         from rank_bm25 import BM25Okapi
 
         self._count = len(passages)
+        self.vocabulary: Mapping[str, int] = Counter(term for terms in passages for term in set(terms))
         self._model = BM25Okapi(passages, k1=K1, b=B, epsilon=OKAPI_EPSILON) if any(passages) else None
 
     def scores(self, terms: Sequence[str]) -> NDArray[np.float32]:
@@ -106,6 +132,10 @@ class RankBm25Engine:
         if self._model is None:
             return np.zeros(self._count, dtype=np.float32)
         return np.asarray(self._model.get_scores(list(terms)), dtype=np.float32)
+
+    def frequency(self, term: str) -> int:
+        """Returns in how many passages a term stands."""
+        return self.vocabulary.get(term, 0)
 
 
 def okapi_idf(frequency: Counter[str], total: int) -> dict[str, float]:
@@ -135,6 +165,21 @@ class LexicalIndex:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def idf(self, term: str) -> float:
+        """Returns ln((N + 1) / (n + 0.5)): how much a term tells, most where no passage holds it."""
+        return math.log((len(self._ids) + 1) / (self._engine.frequency(term) + 0.5))
+
+    def nearest_term(self, term: str) -> str | None:
+        """Returns the term itself where some passage holds it, else one spelled much like it, else None."""
+        if self._engine.frequency(term):
+            return term
+        if len(term) < 4:  # too short to tell a slip from another word
+            return None
+        from rapidfuzz import fuzz, process
+
+        found = process.extractOne(term, self._engine.vocabulary.keys(), scorer=fuzz.ratio, score_cutoff=LIKE)
+        return str(found[0]) if found else None
 
     def rank(self, query: str, k: int) -> list[Scored]:
         """Returns the k best chunks; fewer, or none, where fewer share a term with the query."""

@@ -27,10 +27,11 @@ class Opened:
     retriever: Retriever
     card: IndexCard
     embedder: Embedder | None
+    answerability: Answerability
 
     def answerer(self) -> ExtractiveAnswerer:
         """Returns the answerer that suits the retriever."""
-        return ExtractiveAnswerer(self.embedder, Answerability(self.card.noise if self.embedder else ()))
+        return ExtractiveAnswerer(self.embedder, self.answerability)
 
 
 class Reader:
@@ -72,22 +73,25 @@ class Reader:
         corpus = self.library.corpus_or_only(corpus)
         if name == "lexical":
             card = self._newest(corpus, chunker)
-            return Opened(LexicalRetriever(self.library, self._lexical(card)), card, None)
+            index = self._lexical(card)
+            return Opened(LexicalRetriever(self.library, index), card, None, Answerability(self.library, index))
 
         card = self._card(corpus, embedder, chunker)
+        index = self._lexical(card)
         model = self._embedder(card)
+        # A bag of words is near to whatever shares words with it: its cosine would count coverage twice.
+        answerability = Answerability(self.library, index, () if card.provider == "hash" else card.noise)
         dense = DenseRetriever(self.library, model, self._search(card, search))
         if name == "dense":
-            return Opened(dense, card, model)
-        lexical = LexicalRetriever(self.library, self._lexical(card))
+            return Opened(dense, card, model, answerability)
         hybrid = HybridRetriever(
             self.library,
             dense,
-            lexical,
+            LexicalRetriever(self.library, index),
             fusion or self.settings.fusion,
             self.settings.weight if weight is None else weight,
         )
-        return Opened(hybrid, card, model)
+        return Opened(hybrid, card, model, answerability)
 
     # --- cards
 

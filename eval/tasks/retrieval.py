@@ -11,14 +11,16 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from eval.metrics import usable_id
 from rag.errors import UsageError
 from rag.schema import Qrels
 
 UNANSWERABLE = "unanswerable"
 """The query kind whose answer the corpus does not hold: material for abstention, not for ranking."""
 
+_T = TypeVar("_T")
 _GRADE = re.compile(r"-?\d{1,4}")  # pytrec_eval reads far larger grades as 0, or fails on them
 
 
@@ -123,7 +125,8 @@ def _document_source(folder: Path) -> tuple[str | None, bool]:
     settings = folder / "task.toml"
     if not settings.is_file():
         raise UsageError(
-            f'{folder} holds neither corpus.jsonl nor task.toml. Add the documents, or a task.toml with corpus = "NAME".'
+            f"{folder} holds neither corpus.jsonl nor task.toml. "
+            'Add the documents, or a task.toml with corpus = "NAME".'
         )
     try:
         corpus = tomllib.loads(settings.read_text(encoding="utf-8")).get("corpus")
@@ -176,8 +179,8 @@ def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
     if header is None or _GRADE.fullmatch(header[1].split("\t")[-1].strip()):
         raise UsageError(f"{path} must start with the header line query-id<TAB>corpus-id<TAB>score. Add it.")
     for number, line in lines:
-        fields = [field.strip() for field in line.split("\t")]
-        if len(fields) != 3 or not _GRADE.fullmatch(fields[2]) or not all(map(_identifier, fields[:2])):
+        fields = line.split("\t")
+        if len(fields) != 3 or not _GRADE.fullmatch(fields[2].strip()) or not all(map(_identifier, fields[:2])):
             raise _malformed(
                 path, number, line, "Each line must be query-id<TAB>corpus-id<TAB>score with a whole number up to 9999."
             )
@@ -195,18 +198,21 @@ def _read_answers(path: Path, texts: Mapping[str, str]) -> list[ExpectedAnswer]:
     for number, line in _lines(path):
         record = _json_object(path, number, line, expected)
         query_id, document = _identifier(record.get("_id")), _identifier(record.get("doc"))
-        spans, starts = record.get("answers"), record.get("starts")
-        if query_id is None or document is None or not _list_of(spans, str):
+        spans, starts = _all(str, record.get("answers")), _all(int, record.get("starts", []))
+        if query_id is None or document is None or spans is None or starts is None:
             raise _malformed(path, number, line, expected)
-        if starts is not None and (not _list_of(starts, int) or len(starts) != len(spans)):
+        if starts and len(starts) != len(spans):
             raise _malformed(path, number, line, expected)
-        answers.append(ExpectedAnswer(query_id, document, tuple(spans), tuple(starts or ())))
+        answers.append(ExpectedAnswer(query_id, document, spans, starts))
     _check_queries_exist({answer.query_id for answer in answers}, texts, path.name)
     return answers
 
 
-def _list_of(value: Any, kind: type) -> bool:  # noqa: ANN401 - whatever the JSON holds
-    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+def _all(kind: type[_T], value: object) -> tuple[_T, ...] | None:
+    """Returns a JSON list whose items are all of one kind, None for anything else."""
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        return None
+    return tuple(value)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -233,13 +239,11 @@ def _json_object(path: Path, number: int, line: str, expected: str) -> dict[str,
 
 
 def _identifier(value: object) -> str | None:
-    """Returns an id as a string, or None for what cannot be one: trec_eval's C code stops at NUL and crashes on lone surrogates."""
+    """Returns an id as a string, or None for what cannot be one."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value)
-    if not text.strip() or "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        return None
-    return text
+    return text if text.strip() and usable_id(text) else None
 
 
 def _malformed(path: Path, number: int, line: str, remedy: str) -> UsageError:

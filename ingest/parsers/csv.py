@@ -62,10 +62,22 @@ def _sniff_delimiter(text: str) -> str:
 
 
 def _lines(records: list[list[str]]) -> Iterator[str]:
+    """Yields the lines of captions above the table, as they are, and of its records."""
+    captions = _count_captions(records)
+    yield from ("".join(record) for record in records[:captions])
+    records = records[captions:]
     has_header = len(records) > 1 and not any(_NUMBER.fullmatch(cell) for cell in records[0])
     header = records[0] if has_header else []
     for record in records[1:] if has_header else records:
         yield "; ".join(f"{_column(header, place)}: {cell}" for place, cell in enumerate(record) if cell)
+
+
+def _count_captions(records: list[list[str]]) -> int:
+    """Counts the first records with one cell filled, where the one after them has more: the export's own title."""
+    for place, record in enumerate(records):
+        if sum(map(bool, record)) > 1:
+            return place
+    return 0
 
 
 def _column(header: list[str], place: int) -> str:

@@ -67,7 +67,7 @@ class _Writer:
         self.title: str | None = None
         self._levels = levels
 
-    def write_blocks(self, parent: "_lement") -> None:
+    def write_blocks(self, parent: "_Element") -> None:
         """Writes paragraphs and tables below an element, looking into content controls and the like."""
         for block in parent:
             if block.tag == f"{_W}p":
@@ -77,8 +77,8 @@ class _Writer:
             elif isinstance(block.tag, str) and block.tag not in _DELETED and block.tag != _FALLBACK:
                 self.write_blocks(block)
 
-    def _write_paragraph(self, paragraph: "_lement") -> None:
-        boxes: "list[_Element]" = []
+    def _write_paragraph(self, paragraph: "_Element") -> None:
+        boxes: list[_Element] = []
         text = "".join(_words(paragraph, boxes)).strip()
         level = self._level(paragraph)
         if text and level is not None and level != _TITLE:
@@ -90,7 +90,7 @@ class _Writer:
         for box in boxes:
             self.write_blocks(box)
 
-    def _write_table(self, table: "_lement") -> None:
+    def _write_table(self, table: "_Element") -> None:
         gap = 2
         for row in table.iter(f"{_W}tr"):
             if next(row.iterancestors(f"{_W}tbl")) is not table:
@@ -100,16 +100,16 @@ class _Writer:
                 self.builder.add(" | ".join(cells), gap)
                 gap = 1
 
-    def _level(self, paragraph: "_lement") -> int | None:
+    def _level(self, paragraph: "_Element") -> int | None:
         """Returns the heading level, 1 for the top, 0 for a title, None for body text."""
         own = paragraph.find(f"{_W}pPr/{_W}outlineLvl")
         if own is not None:
             return _outline_level(own)
         style = paragraph.find(f"{_W}pPr/{_W}pStyle")
-        return None if style is None else self._levels.get(style.get(f"{_W}val"))
+        return None if style is None else self._levels.get(style.get(f"{_W}val", ""))
 
 
-def _words(element: "_lement", boxes: "list[_Element]") -> Iterator[str]:
+def _words(element: "_Element", boxes: "list[_Element]") -> Iterator[str]:
     """Yields the pieces of a paragraph's text and collects the text boxes anchored in it."""
     for child in element:
         if child.tag in (f"{_W}t", _MATH_TEXT):
@@ -124,33 +124,33 @@ def _words(element: "_lement", boxes: "list[_Element]") -> Iterator[str]:
             yield from _words(child, boxes)
 
 
-def _cells(row: "_lement") -> "Iterator[_Element]":
+def _cells(row: "_Element") -> "Iterator[_Element]":
     return (cell for cell in row.iter(f"{_W}tc") if next(cell.iterancestors(f"{_W}tr")) is row)
 
 
-def _cell_text(cell: "_lement") -> str:
+def _cell_text(cell: "_Element") -> str:
     return one_line(" ".join("".join(_words(paragraph, [])) for paragraph in cell.iter(f"{_W}p")))
 
 
-def _heading_levels(styles: "_lement") -> dict[str, int]:
+def _heading_levels(styles: "_Element") -> dict[str, int]:
     """Returns the heading level of each paragraph style that has one, itself or from the style it is based on."""
-    found = {style.get(f"{_W}styleId"): style for style in styles.iter(f"{_W}style")}
-    levels = {}
-    for style_id, style in found.items():
-        ancestor = style
-        for _ in range(_MAX_BASED_ON):  # a damaged file may chain styles in a circle
-            level = _style_level(ancestor)
-            if level is not None:
-                levels[style_id] = level
-                break
-            based_on = ancestor.find(f"{_W}basedOn")
-            ancestor = None if based_on is None else found.get(based_on.get(f"{_W}val"))
-            if ancestor is None:
-                break
-    return levels
+    by_id = {style.get(f"{_W}styleId", ""): style for style in styles.iter(f"{_W}style")}
+    levels = {style_id: _inherited_level(style, by_id) for style_id, style in by_id.items()}
+    return {style_id: level for style_id, level in levels.items() if level is not None}
 
 
-def _style_level(style: "_lement") -> int | None:
+def _inherited_level(style: "_Element", by_id: "Mapping[str, _Element]") -> int | None:
+    for _ in range(_MAX_BASED_ON):  # a damaged file may chain styles in a circle
+        level = _style_level(style)
+        based_on = style.find(f"{_W}basedOn")
+        parent = None if based_on is None else by_id.get(based_on.get(f"{_W}val", ""))
+        if level is not None or parent is None:
+            return level
+        style = parent
+    return None
+
+
+def _style_level(style: "_Element") -> int | None:
     """Returns the level that a style sets: Word stores built-in names in English whatever the user's language."""
     name = style.find(f"{_W}name")
     label = "" if name is None else name.get(f"{_W}val", "").lower()
@@ -163,6 +163,6 @@ def _style_level(style: "_lement") -> int | None:
     return None if outline is None else _outline_level(outline)
 
 
-def _outline_level(outline: "_lement") -> int | None:
+def _outline_level(outline: "_Element") -> int | None:
     level = outline.get(f"{_W}val", "")
     return int(level) + 1 if level.isdigit() and int(level) < _BODY_TEXT else None

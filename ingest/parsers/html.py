@@ -2,7 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
 from ingest.decoding import decode, looks_like_text, start_of_text
@@ -71,6 +72,7 @@ _LINES = frozenset(
         "center",
     }
 )
+_PERMALINKS = " \u200b¶"  # what Docusaurus and Sphinx put behind headings
 _MIN_MAIN_SHARE = 0.2
 """A <main> or <article> with less than this share of the page's text is a teaser, not the content."""
 
@@ -149,18 +151,22 @@ def _render(root: "Tag", keep_forms: bool = False) -> TextBuilder:
     from bs4 import NavigableString, Tag
     from bs4.element import PreformattedString
 
-    renderer = _Renderer()
+    tables = (inner.find_parent("table") for inner in root.find_all(["table", *_HEADINGS]))
+    renderer = _Renderer({id(table) for table in tables if table})
     stack = [(root, iter(root.contents))]
+    enclosing = Counter([root.name])
     while stack:
         parent, children = stack[-1]
         node = next(children, None)
         if node is None:
             stack.pop()
+            enclosing[parent.name] -= 1
             if stack:
                 renderer.close(parent.name)
         elif isinstance(node, Tag):
-            if not _is_dropped(node, keep_forms):
+            if not _is_dropped(node, enclosing, keep_forms):
                 renderer.open(node)
+                enclosing[node.name] += 1
                 stack.append((node, iter(node.contents)))
         elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):  # such as a comment
             renderer.text(str(node))
@@ -168,12 +174,15 @@ def _render(root: "Tag", keep_forms: bool = False) -> TextBuilder:
     return renderer.builder
 
 
-def _is_dropped(tag: "Tag", keep_forms: bool) -> bool:
+def _is_dropped(tag: "Tag", enclosing: Mapping[str, int], keep_forms: bool) -> bool:
+    """Tells whether an element is no content; `enclosing` counts the elements by name in which it stands."""
     name = tag.name
     if name in _NOT_CONTENT or (name == "form" and not keep_forms):
         return True
-    if name == "header" and tag.find_parent(["main", "article"]) is None:
+    if name == "header" and not (enclosing["main"] or enclosing["article"]):
         return True  # the page's banner; an article's own header holds its heading
+    if name in ("ul", "ol") and enclosing["header"]:
+        return True  # of links, as to the article's other languages
     attributes = tag.attrs
     if not attributes:
         return False
@@ -193,8 +202,9 @@ class _Renderer:
     other tables is there for the layout, and its cells are blocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layout_tables: Set[int]) -> None:
         self.builder = TextBuilder()
+        self._layout_tables = layout_tables  # their ids
         self._line: list[str] = []
         self._gap = 1
         self._heading: str | None = None
@@ -216,7 +226,7 @@ class _Renderer:
             self._heading = name
         elif name == "table":
             self.end_line(2)
-            self._data_tables.append(tag.find(["table", *_HEADINGS]) is None)
+            self._data_tables.append(id(tag) not in self._layout_tables)
         elif name == "tr" and self._data_tables and self._data_tables[-1]:
             self.end_line(1)
             self._cells = []
@@ -258,7 +268,7 @@ class _Renderer:
             self._line.append(" ")
 
     def _end_heading(self) -> None:
-        text = one_line("".join(self._line))
+        text = one_line("".join(self._line)).rstrip(_PERMALINKS)
         self._line.clear()
         if text and self._heading:
             self.builder.add_heading(text, int(self._heading[1]))

@@ -24,7 +24,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\uffff]")
 _NO_TITLE = re.compile(
     r"untitled.*|\(?anonymous\)?|title|document\d*|microsoft (?:word|powerpoint|excel)\b.*|.*\.\w{2,4}", re.I
 )
-_NUMBERING = r"(?:(?:chapter |section |§ ?)?[\dIVX]+(?:\.[\dIVX]+)*[.:)]?[ \t]+)?"  # LaTeX leaves it out of the outline
+_NUMBERING = r"(?:(?:chapter |section |§ ?)?[\dIVX]+(?:\.[\dIVX]+)*[.:)]?[ \t]+)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,20 @@ def _locate(outline: Sequence[_Entry], pages: Sequence[str], starts: Sequence[in
         words = entry.title.split()
         if not words or len(entry.title) > _MAX_OUTLINE_TITLE or not 0 <= entry.page < len(pages):
             continue
-        title = r"\s+".join(map(re.escape, words))
-        line = re.compile(rf"^[ \t]*(?P<heading>{_NUMBERING}{title})[ \t]*$", re.I | re.M)
-        for match in line.finditer(pages[entry.page]):
+        for match in _lines_of(words, pages[entry.page]):
             start = starts[entry.page] + match.start("heading")
             if start not in found:
                 found[start] = Heading(start, entry.level, one_line(match.group("heading")))
                 break
     return tuple(found[start] for start in sorted(found))
+
+
+def _lines_of(words: Sequence[str], page: str) -> Iterator[re.Match[str]]:
+    """Yields the lines that hold just these words, with or without a number; last, those without the words' own number.
+
+    LaTeX leaves numbers out of the outline, and manuals put a date between number and title.
+    """
+    unnumbered = words[1:] if re.fullmatch(r"[\dIVX.]+", words[0]) else ()
+    for title in filter(None, (words, unnumbered)):
+        pattern = r"\s+".join(map(re.escape, title))
+        yield from re.finditer(rf"^[ \t]*(?P<heading>{_NUMBERING}{pattern})[ \t]*$", page, re.I | re.M)

@@ -1,0 +1,180 @@
+"""The web application: the Gradio page inside a FastAPI app with a strict policy, served over one open library."""
+
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rag.errors import LibraryLockedError, RagError
+from rag.index import open_chroma
+from rag.library import Library
+from rag.lock import holder, writer_lock
+from rag.reader import Reader
+from rag.settings import Settings
+
+if TYPE_CHECKING:  # seconds to import: left to the functions, after the port is known to be free
+    import gradio as gr
+    from fastapi import FastAPI
+
+TITLE = "RAG Embedder Bakeoff"
+FOLDER = Path(__file__).parent
+TOP = f"<div class='rag-top'><b>{TITLE}</b><span>Chat with your documents under any embedder</span></div>"
+WAITING = 64
+"""Questions that may wait for their turn; more are refused."""
+GRACE = 2
+"""Seconds that open pages are given when the application stops; their event streams never end by themselves."""
+UPLOAD_LIMIT = "1kb"
+"""Nothing is uploaded, but Gradio has a route for it that takes files of any size unless told otherwise."""
+
+
+def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
+    """Builds the Gradio page over a reader that all its visitors share."""
+    import gradio as gr
+
+    from ui.conversation import Chat
+    from ui.tabs.chat import AT_ONCE, ChatTab
+
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
+        gr.Markdown(TOP, elem_id="top", container=False)
+        tab = ChatTab(Chat(reader), settings)
+        page.load(**tab.arrival, queue=False, show_progress="hidden", api_visibility="private")
+    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
+    return page
+
+
+def make_server_app(page: "gr.Blocks", hosts: frozenset[str] | None) -> "FastAPI":
+    """Mounts the page in a FastAPI app with a health route; `hosts` are the names it answers to, None for any."""
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from ui.guard import Guard
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.add_middleware(Guard, hosts=hosts)
+    script = (FOLDER / "chat.js").read_text(encoding="utf-8")
+    return gr.mount_gradio_app(
+        app,
+        page,
+        path="",
+        show_error=False,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        enable_monitoring=False,
+        max_file_size=UPLOAD_LIMIT,
+        theme=_theme(),
+        css_paths=[FOLDER / "style.css"],
+        head=f"<script>{script}</script>",
+        favicon_path=str(FOLDER / "favicon.svg"),
+    )
+
+
+def _theme() -> "gr.Theme":
+    """Returns a restrained theme; fonts are the system's own, so that nothing is loaded from elsewhere."""
+    import gradio as gr
+
+    sans = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial", "sans-serif"]
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace"]
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.zinc,
+        radius_size=gr.themes.sizes.radius_md,
+        font=sans,
+        font_mono=mono,
+    )
+
+
+def serve(settings: Settings, host: str, port: int, open_browser: bool) -> None:
+    """Serves the application until it is stopped by Ctrl-C or SIGTERM, then closes Chroma and the library.
+
+    Raises RagError, before anything is loaded, where the port is taken.
+    """
+    listener = _listen(host, port)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    with ExitStack() as stack:
+        stack.callback(listener.close)
+        # Uvicorn stops in order on SIGTERM and then raises the signal again: it must end this block, not the process.
+        previous = signal.signal(signal.SIGTERM, _end)
+        stack.callback(signal.signal, signal.SIGTERM, previous)
+        try:
+            reader = _open_reader(settings, stack)
+            _run(reader, host, listener, lambda: _announce(url, open_browser))
+        except KeyboardInterrupt:
+            pass
+
+
+def _end(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Takes the port at once, so that a browser that comes early waits instead of being refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise RagError(
+            f"Port {port} of {host} cannot be used: {error.strerror}. "
+            f"Stop what uses it, or choose another: rag ui --port {port + 1}"
+        ) from error
+    listener.listen(128)
+    return listener
+
+
+def _open_reader(settings: Settings, stack: ExitStack) -> Reader:
+    """Opens the library, for writing and with Chroma where it can; else for reading, with exact search."""
+    library = Library(settings.home, create=True)
+    stack.callback(library.close)
+    if not library.cards.all():  # left unlocked, so that `rag ingest` can fill it beside the page that says so
+        return Reader(library, settings)
+    try:
+        stack.enter_context(writer_lock(settings.home))
+    except LibraryLockedError:
+        click.echo(
+            f"rag: read-only, with exact search: the library is being written by {holder(settings.home)}.", err=True
+        )
+        return Reader(library, settings)
+    return Reader(library, settings, stack.enter_context(open_chroma(library)))
+
+
+def _run(reader: Reader, host: str, listener: socket.socket, ready: Callable[[], None]) -> None:
+    import uvicorn
+
+    from ui.conversation import Chat
+    from ui.guard import LOOPBACK
+
+    app = make_server_app(build_app(reader, reader.settings), LOOPBACK if host in LOOPBACK else None)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+            threading.Thread(target=Chat(reader).warm_up, name="warm up", daemon=True).start()
+
+    Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE)
+    ).run(sockets=[listener])
+
+
+def _announce(url: str, open_browser: bool) -> None:
+    click.echo(url)
+    sys.stdout.flush()
+    if open_browser:
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
