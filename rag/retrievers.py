@@ -16,7 +16,7 @@ from rag.schema import Hit, Leg, Scored, Vectors
 NAMES = ("dense", "lexical", "hybrid")
 
 LEG_DEPTH = 100
-"""How deep each leg of a hybrid search goes at the least, whatever k is asked for."""
+"""How many chunks each leg of a hybrid search fetches, whatever k is asked for: what is evaluated is what is served."""
 
 MAX_QUERY_CHARACTERS = 20_000
 """A longer query is read up to here; embedders cut at a few hundred tokens anyway."""
@@ -120,15 +120,14 @@ class HybridRetriever:
         self._method = method
         self._weights = {"dense": weight, "lexical": 1 - weight}
 
-    def legs(self, queries: Sequence[str], k: int) -> list[Mapping[str, list[Scored]]]:
+    def legs(self, queries: Sequence[str]) -> list[Mapping[str, list[Scored]]]:
         """Fetches what both legs find for each query: what `fuse` may be run on again under another weight."""
-        depth = max(k, LEG_DEPTH)
-        pairs = zip(self._dense.rank(queries, depth), self._lexical.rank(queries, depth), strict=True)
+        pairs = zip(self._dense.rank(queries, LEG_DEPTH), self._lexical.rank(queries, LEG_DEPTH), strict=True)
         return [{"dense": dense, "lexical": lexical} for dense, lexical in pairs]
 
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
-        """Ranks the k best chunks of each query after fusion."""
-        return [fuse(legs, self._weights, self._method)[:k] for legs in self.legs(queries, k)]
+        """Ranks the k best chunks of each query after fusion; there are at most twice LEG_DEPTH."""
+        return [fuse(legs, self._weights, self._method)[:k] for legs in self.legs(queries)]
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """Finds the k best chunks of one query after fusion."""
