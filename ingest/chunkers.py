@@ -4,7 +4,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
@@ -134,16 +133,21 @@ class _Cutter:
         self._size = size
         self._overlap = overlap
 
-    @cached_property
-    def _splitter(self) -> "RecursiveCharacterTextSplitter":
+    def _splitter(self, length: int) -> "RecursiveCharacterTextSplitter":
+        """Returns a splitter whose pieces of a text of this length come out about equal.
+
+        Filling each piece to the brim would leave a last one of a line or two, which says little and ranks badly.
+        """
         from langchain_text_splitters import RecursiveCharacterTextSplitter
 
+        longest = self._size - self._overlap
+        even = -(-length // -(-length // longest))  # a text of n full pieces and a rest: n + 1 equal ones
         return RecursiveCharacterTextSplitter(
             separators=_SEPARATORS,
             is_separator_regex=True,
             keep_separator="end",
             strip_whitespace=False,
-            chunk_size=self._size - self._overlap,
+            chunk_size=min(longest, even + even // 8),  # some room, so that cuts at sentences fit
             chunk_overlap=0,
         )
 
@@ -167,7 +171,7 @@ class _Cutter:
     def _pieces(self, text: str, span: Span) -> Iterator[Span]:
         """Yields spans without white space at their ends, of at most `size - overlap` characters, without overlap."""
         start = span[0]
-        for piece in self._splitter.split_text(text[slice(*span)]):
+        for piece in self._splitter(span[1] - span[0]).split_text(text[slice(*span)]):
             for part in self._hard_cut(text, start, start + len(piece)):
                 stripped = _strip(text, *part)
                 if stripped:

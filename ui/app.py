@@ -64,10 +64,10 @@ def make_server_app(page: "gr.Blocks", hosts: frozenset[str] | None) -> "FastAPI
 
     app.add_middleware(Guard, hosts=hosts)
     script = (FOLDER / "chat.js").read_text(encoding="utf-8")
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         page,
-        path="",
+        path="/",
         show_error=False,
         footer_links=[],
         run_history=False,
@@ -81,6 +81,7 @@ def make_server_app(page: "gr.Blocks", hosts: frozenset[str] | None) -> "FastAPI
         head=f"<script>{script}</script>",
         favicon_path=str(FOLDER / "favicon.svg"),
     )
+    return app
 
 
 def _theme() -> "gr.Theme":
@@ -95,6 +96,10 @@ def _theme() -> "gr.Theme":
         radius_size=gr.themes.sizes.radius_md,
         font=sans,
         font_mono=mono,
+    ).set(
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_text_color="white",
     )
 
 

@@ -156,7 +156,9 @@ class Chat:
         choices = turn.choices
         name = choices.embedder
         if name is not None:
-            # Loaded first, and outside of the reader, whose lock would hold up every other conversation.
+            library = self.reader.library
+            library.cards.find(library.corpus_or_only(choices.corpus), name)  # says what is missing before a model loads
+            # Loaded outside of the reader, whose lock would hold up every other conversation meanwhile.
             loading = _in_background(lambda: load_embedder(name, self.reader.settings.embedders))
             if not wait([loading], timeout=LOADING_IS_SLOW).done:
                 yield replace(turn, notice=f"Loading {name} …")

@@ -52,7 +52,7 @@ class ChatTab:
     # --- the components
 
     def _draw(self) -> None:
-        self.conversation = gr.State(Conversation)
+        self.conversation = gr.State(Conversation())
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="choices", min_width=0):
                 self._draw_choices()
@@ -120,7 +120,7 @@ class ChatTab:
                 label="Question",
                 show_label=False,
                 container=False,
-                placeholder="Ask a question about the documents",
+                placeholder="Ask the documents",
                 lines=1,
                 max_lines=6,
                 max_length=MAX_QUERY_CHARACTERS,
@@ -284,7 +284,7 @@ class ChatTab:
 
 
 def _called(card: IndexCard) -> str:
-    return f"{escaped(card.embedder)} ({card.dimension}-d)"
+    return f"{escaped(card.embedder)} <i>({card.dimension}-d)</i>"
 
 
 def _for_retriever(retriever: str) -> dict[str, Any]:
