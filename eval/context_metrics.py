@@ -125,7 +125,7 @@ def _score_samples(samples: Sequence[Mapping[str, Any]]) -> list[list[float | No
         return asyncio.run(score_all())
 
 
-async def _score_one(metric: Any, sample: Any) -> float | None:  # noqa: ANN401 - ragas is untyped here
+async def _score_one(metric: Any, sample: Any) -> float | None:
     """Returns ragas' value, None where it gives NaN or stumbles over an empty list (max() of nothing)."""
     try:
         value = float(await metric.single_turn_ascore(sample))

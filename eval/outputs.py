@@ -246,7 +246,7 @@ def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(_finite(document), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _finite(value: Any) -> Any:
     """Replaces NaN and infinity, which JSON does not know, by null."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}

@@ -270,7 +270,7 @@ class Ingest:
         return LedgerEntry(document.source, item.path, item.root, document.content_hash, status, reason)
 
     def _refuse(self, item: Item, content_hash: str, status: str, reason: str) -> None:
-        """Records an item that gives no document; what it gave before leaves the corpus, unless it has only failed now."""
+        """Records an item that gives no document; what it gave before leaves the corpus, unless it only failed now."""
         source = self._source(item)
         if source in self._sources and status == "skipped":
             self._library.delete(self._corpus, [source])

@@ -6,7 +6,7 @@ forgiven, stands in the best hits. *Nearness*: the best cosine in units of what 
 another language has no coverage, and one from next door ("what does model X cost?") is as near as an answered one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag.bm25 import LexicalIndex
@@ -48,13 +48,22 @@ class Answerability:
         The best chunks by BM25 are read as well, whatever found the hits: what the corpus holds must not depend on it.
         """
         best = (*hits[:READ_HITS], *look_up(self.library, self.index.rank(query, READ_HITS)))
-        terms = {term: self.index.nearest_term(term) for term in set(tokens(query))}
-        held: set[str] = set()
-        for hit in best:
-            held.update(tokens(f"{hit.title} {hit.chunk.heading} {hit.chunk.text}"))
-        weights = {term: self.index.idf(meant or term) for term, meant in terms.items()}
+        return self.weigher(query)(" ".join(f"{hit.title} {hit.chunk.heading} {hit.chunk.text}" for hit in best))
+
+    def weigher(self, query: str) -> Callable[[str], float]:
+        """Returns a function that gives the IDF-weighted share, 0 to 1, of the query's terms that a text holds.
+
+        A term that no passage holds is taken for the most similarly spelled one, if there is one.
+        """
+        meant = {self.index.nearest_term(term) or term for term in tokens(query)}
+        weights = {term: self.index.idf(term) for term in meant}
         total = sum(weights.values())
-        return sum(weights[term] for term, meant in terms.items() if meant in held) / total if total else 0.0
+
+        def share(text: str) -> float:
+            held = meant.intersection(tokens(text))
+            return sum(weights[term] for term in held) / total if total else 0.0
+
+        return share
 
     def nearness(self, hits: Sequence[Hit]) -> float:
         """Returns the best cosine among the hits divided by the median best cosine of word salads."""

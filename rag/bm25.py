@@ -157,7 +157,7 @@ def _term_weights(term: str, passages: Sequence[Sequence[str]]) -> NDArray[np.fl
 
 
 class LexicalIndex:
-    """The BM25 index of one corpus under one chunker: chunk ids in ascending order, and an engine over their passages."""
+    """The BM25 index of one corpus under one chunker: chunk ids, ascending, and an engine over their passages."""
 
     def __init__(self, ids: Sequence[str], engine: Engine) -> None:
         self._ids = ids

@@ -93,7 +93,9 @@ class CardTable:
                 return card
         have = ", ".join(sorted({f"{card.embedder} ({card.chunker})" for card in cards})) or "none"
         wanted = f" with chunker '{chunker}'" if chunker else ""
-        command = f"rag ingest PATH --corpus {corpus} --embedder {embedder}" + (f" --chunker {chunker}" if chunker else "")
+        command = f"rag ingest PATH --corpus {corpus} --embedder {embedder}" + (
+            f" --chunker {chunker}" if chunker else ""
+        )
         raise IndexNotFoundError(
             f"The corpus '{corpus}' has no index under '{embedder}'{wanted}; it has: {have}. Build it: {command}"
         )

@@ -1,4 +1,4 @@
-"""The SQLite file of a library: one connection for each thread, transactions, and the schema as a list of migrations."""
+"""The SQLite file of a library: a connection for each thread, transactions, and the schema as migrations."""
 
 import sqlite3
 import threading
@@ -78,7 +78,7 @@ MIGRATIONS = (
         PRIMARY KEY (corpus, source)
     );
     CREATE INDEX ledger_by_path ON ledger (corpus, path);
-    CREATE TABLE chroma_state (  -- which revision of a corpus a Chroma collection holds; 'clean' is 0 while it is written
+    CREATE TABLE chroma_state (  -- which revision of its corpus a collection holds; clean is 0 while it is written
         collection TEXT PRIMARY KEY,
         revision   INTEGER NOT NULL,
         clean      INTEGER NOT NULL

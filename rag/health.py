@@ -28,7 +28,11 @@ def examine(library: Library) -> list[Finding]:
     mark = library.home / "chroma" / "open.pid"
     if mark.exists():
         findings.append(
-            Finding("chroma", True, f"is open in process {mark.read_text()}, or was not closed; then it is rebuilt at the next use")
+            Finding(
+                "chroma",
+                True,
+                f"is open in process {mark.read_text()}, or was not closed; then it is rebuilt at the next use",
+            )
         )
     return findings
 
@@ -71,6 +75,8 @@ def _ledgers(library: Library) -> Iterator[Finding]:
         lost = [entry.source for entry in entries if entry.status == "done" and entry.source not in sources]
         detail = f"{len(sources)} documents; {len(entries)} files known, {len(failed)} of them failed"
         if lost:
-            yield Finding(f"corpus {corpus}", False, f"{detail}; lost: {', '.join(lost[:3])}", "Ingest these files again.")
+            yield Finding(
+                f"corpus {corpus}", False, f"{detail}; lost: {', '.join(lost[:3])}", "Ingest these files again."
+            )
         else:
             yield Finding(f"corpus {corpus}", True, detail)

@@ -1,9 +1,9 @@
-"""The library on disk: corpora, documents and chunks in SQLite, the source of truth that every cache is rebuilt from."""
+"""The library on disk: corpora, documents and chunks in SQLite, from which every cache is rebuilt."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
@@ -48,7 +48,9 @@ class Library:
     def __init__(self, home: Path, create: bool = False) -> None:
         if not (home / FILE).is_file():
             if not create:
-                raise RagError(f"There is no library at {home} yet. Make one: rag ingest PATH (or name another: --home DIR)")
+                raise RagError(
+                    f"There is no library at {home} yet. Make one: rag ingest PATH (or name another: --home DIR)"
+                )
             home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self.database = Database(home / FILE)
@@ -116,7 +118,11 @@ class Library:
     def _documents(self, where: str, value: str) -> Iterator[Document]:
         columns = "id, corpus, source, title, text, format, content_hash, pages, headings"
         for *fields, pages, headings in self.database.query(f"SELECT {columns} FROM documents WHERE {where}", (value,)):
-            yield Document(*fields, tuple(json.loads(pages)), tuple(Heading(*each) for each in json.loads(headings)))
+            yield replace(
+                Document(*fields),
+                pages=tuple(json.loads(pages)),
+                headings=tuple(Heading(*heading) for heading in json.loads(headings)),
+            )
 
     def sources(self, corpus: str) -> dict[str, str]:
         """Maps the sources of a corpus to their document ids."""
@@ -127,9 +133,10 @@ class Library:
         found = {}
         for first in range(0, len(chunk_ids), SLICE):
             ids = tuple(chunk_ids[first : first + SLICE])
+            marks = ",".join("?" * len(ids))
             rows = self.database.query(
                 f"""SELECT c.id, c.document_id, c.start, c."end", c.page, c.heading, c.text, d.source, d.title
-                    FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id IN ({",".join("?" * len(ids))})""",
+                    FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id IN ({marks})""",
                 ids,
             )
             for *fields, source, title in rows:

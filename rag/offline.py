@@ -17,6 +17,6 @@ QUIET = {
 
 
 def go_quiet() -> None:
-    """Sets the environment variables above where the user has not set them; must run before the packages are imported."""
+    """Sets the variables above where the user has not set them; runs before the packages are imported."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -6,12 +6,12 @@ from rag.schema import HEADING_SEPARATOR
 
 
 def passage(title: str, heading: str, text: str) -> str:
-    """Returns title, headings and text joined by spaces, leaving out what the text begins with anyway.
+    r"""Returns title, headings and text joined by spaces, leaving out what the text begins with anyway.
 
     Without a heading it is BEIR's form, title + " " + text.
 
-    >>> passage("Guide", "Guide > Weights", "## Weights\\nHalf and half.")
-    'Guide ## Weights\\nHalf and half.'
+    >>> passage("Guide", "Guide > Weights", "## Weights\nHalf and half.")
+    'Guide ## Weights\nHalf and half.'
     >>> passage("A title", "", "a text")
     'A title a text'
     """

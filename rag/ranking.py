@@ -1,4 +1,4 @@
-"""Puts scores in the one order that holds everywhere: score descending, then id descending, as trec_eval breaks ties."""
+"""The one order that holds everywhere: score descending, then id descending, as trec_eval breaks ties."""
 
 from collections.abc import Mapping, Sequence
 

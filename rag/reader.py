@@ -1,4 +1,4 @@
-"""Opens retrievers over a library and keeps what they need in memory: the place where the core's parts are put together."""
+"""Opens retrievers over a library and keeps what they need in memory: where the core's parts are put together."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -100,7 +100,9 @@ class Reader:
             if chunker in (None, card.chunker):
                 return card
         wanted = f" under the chunker '{chunker}'" if chunker else ""
-        raise IndexNotFoundError(f"The corpus '{corpus}' holds no documents{wanted} yet. Add some: rag ingest PATH --corpus {corpus}")
+        raise IndexNotFoundError(
+            f"The corpus '{corpus}' holds no documents{wanted} yet. Add some: rag ingest PATH --corpus {corpus}"
+        )
 
     def _card(self, corpus: str, embedder: str | None, chunker: str | None) -> IndexCard:
         """Returns the card to open: under the asked-for embedder, else the settings' one, else the newest."""

@@ -112,7 +112,12 @@ class HybridRetriever:
     name = "hybrid"
 
     def __init__(
-        self, library: Library, dense: DenseRetriever, lexical: LexicalRetriever, method: str = "rrf", weight: float = 0.5
+        self,
+        library: Library,
+        dense: DenseRetriever,
+        lexical: LexicalRetriever,
+        method: str = "rrf",
+        weight: float = 0.5,
     ) -> None:
         self._library = library
         self._dense = dense

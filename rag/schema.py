@@ -1,4 +1,4 @@
-"""The records that every layer speaks: documents, chunks, hits, answers. Data only, no behaviour beyond construction."""
+"""The records that every layer speaks: documents, chunks, hits, answers. Data only, no behaviour."""
 
 import hashlib
 from collections.abc import Mapping
@@ -116,7 +116,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a sentence of an answer stands: `document.text[start:end] == quote`; `marker` is its number in the answer."""
+    """Where a sentence of an answer stands: `document.text[start:end] == quote`; `marker` numbers it in the answer."""
 
     marker: int
     chunk_id: str

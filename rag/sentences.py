@@ -18,7 +18,8 @@ LEAST, MOST = 12, 600
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yields (start, end) of each sentence, in order, without the white space around it; headings are left out.
 
-    >>> [("A first one here. And a second, e.g. this.")[a:b] for a, b in sentence_spans("A first one here. And a second, e.g. this.")]
+    >>> text = "A first one here. And a second, e.g. this."
+    >>> [text[start:end] for start, end in sentence_spans(text)]
     ['A first one here.', 'And a second, e.g. this.']
     """
     for start, end in _blocks(text):
@@ -60,9 +61,9 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def one_line(quote: str) -> str:
-    """Returns a quotation as running text, without line breaks and Markdown's emphasis marks.
+    r"""Returns a quotation as running text, without line breaks and Markdown's emphasis marks.
 
-    >>> one_line("a **bold**\\n  word")
+    >>> one_line("a **bold**\n  word")
     'a bold word'
     """
     return re.sub(r"\s+", " ", re.sub(r"\*\*|__|`", "", quote)).strip()

@@ -1,4 +1,4 @@
-"""The choices of a user: where the library is, and `rag.toml` inside it. The only reader of settings and environment."""
+"""The choices of a user: where the library is, and `rag.toml` inside it."""
 
 import os
 import tomllib

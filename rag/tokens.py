@@ -6,13 +6,12 @@ import unicodedata
 from typing import Any
 
 # Lucene's EnglishAnalyzer list, plus the words that make a sentence a question: they tell nothing about its answer.
-STOP_WORDS = frozenset(
-    (
-        "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
-        "this to was will with what which who whom whose how when where why do does did should would could can may i "
-        "my me we our you your am has have had"
-    ).split(" ")
+_STOP_WORDS = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to "
+    "was will with what which who whom whose how when where why do does did should would could can may i my me we our "
+    "you your am has have had"
 )
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 # Scripts written without spaces between words: Han, Hiragana, Katakana, Hangul, Thai, Lao, Khmer, Myanmar.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"

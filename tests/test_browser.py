@@ -74,7 +74,17 @@ def outside():
 
 def start(home):
     """Starts the application on a free port and returns its process and address."""
-    command = [sys.executable, "-c", "from ui.cli import main; main()", "--home", str(home), "ui", "--port", "0", "--no-browser"]
+    command = [
+        sys.executable,
+        "-c",
+        "from ui.cli import main; main()",
+        "--home",
+        str(home),
+        "ui",
+        "--port",
+        "0",
+        "--no-browser",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
     url = process.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url), url
@@ -97,6 +107,8 @@ def home(tmp_path_factory, outside):
     documents.mkdir()
     (documents / "fusion.md").write_text(FUSION, encoding="utf-8")
     (documents / "danger.txt").write_text(HOSTILE.format(url=outside.url), encoding="utf-8")
+    (folder / "home").mkdir()
+    (folder / "home" / "rag.toml").write_text('embedder = "hash"\n')
     settings = read_settings(folder / "home")
     library = Library(settings.home, create=True)
     ingest_paths(library, settings, [documents], "demo", ["hash", "wordllama"])
@@ -129,7 +141,9 @@ def open_page(chromium, url):
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda r: complaints.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
+        page.on(
+            "request", lambda r: complaints.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None
+        )
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
@@ -151,7 +165,7 @@ def ask(page, question):
     box.fill(question)
     box.press("Enter")
     expect(answers).to_have_count(before + 1, timeout=20_000)
-    return page.locator(".rag-answer").last
+    return page.locator(".rag-answer").nth(before)
 
 
 def choose(page, label, option):

@@ -108,6 +108,15 @@ def test_a_turn_that_was_cleared_away_does_not_come_back(reader):
     assert conversation.turns[0].number == 2
 
 
+def test_a_turn_that_nobody_listens_to_any_more_does_not_bar_the_next(reader):
+    conversation = Conversation()
+    steps = Chat(reader).ask(conversation, "How does reciprocal rank fusion work?", choices())
+    next(steps)
+    assert conversation.running
+    steps.close()
+    assert not conversation.running and conversation.turns[0].state is State.STOPPED
+
+
 def test_waiting_for_a_model_is_said(reader):
     steps = Chat(reader).ask(Conversation(), "When did the ferries leave?", choices())
     with registry._loading:  # as if another thread were loading a large model

@@ -33,9 +33,7 @@
       setTimeout(() => revealSoon(marker.getAttribute("href").slice(1)));
       return;
     }
-    if (event.target.closest("#choices-toggle")) {
-      const open = document.body.classList.toggle("rag-choices-open");
-      event.target.closest("#choices-toggle").setAttribute("aria-expanded", String(open));
-    }
+    const toggle = event.target.closest("#choices-toggle");
+    if (toggle) toggle.setAttribute("aria-expanded", String(toggle.getAttribute("aria-expanded") !== "true"));
   });
 })();

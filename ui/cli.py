@@ -39,7 +39,10 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
-    "--home", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="The library; else RAG_HOME, else .rag."
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The library; else RAG_HOME, else .rag.",
 )
 @click.version_option(package_name="rag-embedder-bakeoff", prog_name="rag")
 @click.pass_context

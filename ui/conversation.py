@@ -92,6 +92,11 @@ class Conversation:
     turns: list[ChatTurn] = field(default_factory=list)
     asked: int = 0
 
+    @property
+    def running(self) -> bool:
+        """Whether a turn has more to come."""
+        return any(turn.running for turn in self.turns)
+
     def begin(self, question: str, choices: Choices) -> ChatTurn:
         """Adds a turn for a question."""
         self.asked += 1
@@ -131,14 +136,17 @@ class Chat:
         """Asks a question and yields its turn each time there is more of it; errors end as a turn that tells them."""
         history = conversation.history()
         turn = conversation.begin(question.strip(), choices)
-        yield turn
         started = time.perf_counter()
         try:
+            yield turn
             for step in self._steps(turn, history, started):
                 turn = step
                 if not conversation.update(turn):
                     return
                 yield turn
+        except GeneratorExit:  # nobody listens any more: a turn left running would bar the next question
+            conversation.update(replace(turn, state=State.STOPPED, notice=""))
+            raise
         except RagError as error:
             failed = replace(turn, error=str(error))
         except (
@@ -157,7 +165,9 @@ class Chat:
         name = choices.embedder
         if name is not None:
             library = self.reader.library
-            library.cards.find(library.corpus_or_only(choices.corpus), name)  # says what is missing before a model loads
+            library.cards.find(
+                library.corpus_or_only(choices.corpus), name
+            )  # says what is missing before a model loads
             # Loaded outside of the reader, whose lock would hold up every other conversation meanwhile.
             loading = _in_background(lambda: load_embedder(name, self.reader.settings.embedders))
             if not wait([loading], timeout=LOADING_IS_SLOW).done:

@@ -53,6 +53,7 @@ class Evaluation:
         if missing:
             self._say(f"{task.name}: {len(missing)} judged documents are not in the corpus, such as '{missing[0]}'")
 
+        texts = _document_texts(self._library, corpus) if with_ragas else {}
         rows = []
         for embedder, name in _combinations(embedders, retrievers or NAMES):
             self._say(f"{task.name}: {name}{f' under {embedder}' if embedder else ''}")
@@ -68,10 +69,11 @@ class Evaluation:
                 provenance={"corpus": corpus, "index": _card_facts(card), "search": "exact"},
             )
             if name == "dense":
-                row = replace(row, provenance={**row.provenance, f"ann_recall@{ANN_DEPTH}": self._ann_recall(task, opened)})
+                row = replace(
+                    row, provenance={**row.provenance, f"ann_recall@{ANN_DEPTH}": self._ann_recall(task, opened)}
+                )
             if with_ragas:
-                texts = _document_texts(self._library, corpus)
-                row = replace(row, context=score_contexts(task.qrels, row.run, lambda source: texts[source]))
+                row = replace(row, context=score_contexts(task.qrels, row.run, texts.__getitem__))
             rows.append(row)
         return rows
 
@@ -99,7 +101,9 @@ class Evaluation:
     def _is_indexed(self, corpus: str, chunker: str, embedders: Sequence[str]) -> bool:
         """Tells whether every document of the corpus is under every embedder; the name carries the content's digest."""
         documents = len(self._library.sources(corpus))
-        fingerprints = {self._settings.embedders[name].fingerprint for name in embedders if name in self._settings.embedders}
+        fingerprints = {
+            self._settings.embedders[name].fingerprint for name in embedders if name in self._settings.embedders
+        }
         complete = {
             card.fingerprint
             for card in self._library.cards.all(corpus)
@@ -109,7 +113,7 @@ class Evaluation:
         return bool(finished) and len(fingerprints) == len(set(embedders)) and fingerprints <= complete
 
     def _ann_recall(self, task: RetrievalTask, opened: Opened) -> float | None:
-        """Returns how many of the exact ten nearest chunks Chroma finds; None where another process holds the library."""
+        """Returns the share of the exact ten nearest chunks that Chroma finds; None where it cannot be opened."""
         if opened.embedder is None:
             return None
         vectors = opened.embedder.embed_queries(list(task.queries.values()))
@@ -121,7 +125,8 @@ class Evaluation:
         except LibraryLockedError:
             return None
         return recall(
-            [[result.chunk_id for result in ranking] for ranking in exact], [[c for c, _ in ranking] for ranking in found]
+            [[result.chunk_id for result in ranking] for ranking in exact],
+            [[c for c, _ in ranking] for ranking in found],
         )
 
 
@@ -132,7 +137,7 @@ def _combinations(embedders: Sequence[str], retrievers: Sequence[str]) -> Iterat
 
 
 def corpus_of(folder: Path) -> str:
-    """Names the corpus of a task folder by its name and its documents' digest, so that equal documents are indexed once."""
+    """Names a task folder's corpus by its name and its documents' digest: equal documents are indexed once."""
     digest = hashlib.sha256()
     with (folder / "corpus.jsonl").open("rb") as file:
         while block := file.read(1 << 20):

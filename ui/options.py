@@ -32,7 +32,9 @@ def index_options(command: Command) -> Command:
             chunker_option,
             click.option("--weight", type=float, metavar="W", help="The dense leg's share of a hybrid, 0 to 1."),
             click.option("--fusion", metavar="NAME", help="rrf (the default) or weighted."),
-            click.option("--search", metavar="NAME", help="exact or ann; outside the application dense search is exact."),
+            click.option(
+                "--search", metavar="NAME", help="exact or ann; outside the application dense search is exact."
+            ),
             json_option,
         )
     ):

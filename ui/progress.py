@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from types import TracebackType
-from typing import Self
+from typing import Never, Self
 
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ class Bars:
     """Draws the progress of an ingest on standard error, where that is a terminal."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
         self._vectors: Counter[str] = Counter()
 
     def __enter__(self) -> Self:

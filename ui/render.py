@@ -14,9 +14,9 @@ from itertools import pairwise
 from rag.schema import HEADING_SEPARATOR, AnswerPart, Citation, Hit, Leg
 from ui.conversation import ChatTurn, State
 
-AROUND = 320
+AROUND = 500
 """Characters of a long chunk that stay visible on either side of what is quoted."""
-FOLD = 240
+FOLD = 400
 """Characters that are worth folding away."""
 MOST = 20_000
 """Characters of one folded stretch that reach the page; a chunk may be a whole book."""

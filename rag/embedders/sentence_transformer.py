@@ -21,7 +21,7 @@ class SentenceTransformerEmbedder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # it would draw over our own, and into pipes
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over our own, and into pipes
         self.spec = spec
         path = locate(spec.model)
         try:

@@ -16,8 +16,8 @@ class EmbedderSpec:
     """The facts about one embedder: an entry of `table.toml`, or of the user's `rag.toml`.
 
     `model` and `tokenizer` are read by the provider: a hub id, a folder, or `package:path` for files shipped inside an
-    installed package. `max_tokens` is what the model reads of a passage, 0 for no limit. `languages` are ISO 639-1 codes, or
-    "any". `usd_per_million_tokens` is 0 for local models.
+    installed package. `max_tokens` is what the model reads of a passage, 0 for no limit. `languages` are ISO 639-1
+    codes, or "any". `usd_per_million_tokens` is 0 for local models.
     """
 
     name: str
@@ -58,7 +58,7 @@ class EmbedderSpec:
 class Embedder(Protocol):
     """Turns queries and passages into vectors; two methods, because one with a flag costs quality silently.
 
-    Both return float32 (n, dimension) with rows of unit length, in the order of the texts; no texts give (0, dimension).
+    Both return float32 (n, dimension) with rows of unit length, in the order of the texts.
     """
 
     @property

@@ -11,7 +11,7 @@ from ui.options import checked_query, index_options, opened_library, print_json,
 @click.argument("question")
 @index_options
 @click.pass_context
-def command(context: click.Context, question: str, k: int | None, as_json: bool, **choices: Any) -> None:
+def command(context: click.Context, /, question: str, k: int | None, as_json: bool, **choices: Any) -> None:
     """Answer QUESTION from the documents, every sentence cited."""
     from rag.answerer import whole
     from rag.reader import Reader

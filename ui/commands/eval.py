@@ -10,11 +10,15 @@ from ui.options import chunker_option, embedders_option, json_option, opened_lib
 @click.command("eval")
 @click.argument("tasks", metavar="TASK_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @embedders_option
-@click.option("--retriever", "retrievers", metavar="NAME", multiple=True, help="dense, lexical, hybrid; else all three.")
+@click.option(
+    "--retriever", "retrievers", metavar="NAME", multiple=True, help="dense, lexical, hybrid; else all three."
+)
 @chunker_option
 @click.option("--split", default="test", show_default=True, metavar="NAME", help="The qrels to score against.")
 @click.option("--family", metavar="NAME", help="Read the folder as a task of this family.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results, comparisons and TREC runs here.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results, comparisons and TREC runs here."
+)
 @click.option("--ragas/--no-ragas", default=True, help="RAGAS's context metrics that need no language model.")
 @json_option
 @click.pass_context
@@ -57,7 +61,8 @@ def command(
         evaluation = Evaluation(library, settings, say)
         compared = [compare(evaluation.rows(task, embedders, retrievers, chunker, ragas), SEED) for task in loaded]
     summaries = {
-        task.name: [summarise(row, task, SEED) for row in rows.rows] for task, rows in zip(loaded, compared, strict=True)
+        task.name: [summarise(row, task, SEED) for row in rows.rows]
+        for task, rows in zip(loaded, compared, strict=True)
     }
     provenance = {"library": "exact search over the vectors stored in library.db"}
     if out:

@@ -18,7 +18,9 @@ def command(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json({"indexes": [card_shape(card) for card in cards]})
         return
-    click.echo(f"{'corpus':<20} {'embedder':<14} {'chunker':<18} {'documents':>9} {'chunks':>8} {'seconds':>9} {'usd':>8}")
+    click.echo(
+        f"{'corpus':<20} {'embedder':<14} {'chunker':<18} {'documents':>9} {'chunks':>8} {'seconds':>9} {'usd':>8}"
+    )
     for card in cards:
         click.echo(
             f"{card.corpus:<20} {card.embedder:<14} {card.chunker:<18} {card.documents:>9} {card.chunks:>8} "

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from ui.options import chunker_option, corpus_option, embedders_option, json_option, opened_library, print_json, settings_of
+from ui.options import (
+    chunker_option,
+    corpus_option,
+    embedders_option,
+    json_option,
+    opened_library,
+    print_json,
+    settings_of,
+)
 
 DEFAULT_CORPUS = "default"
 
@@ -72,7 +80,9 @@ def command(
         click.echo(f"{report.corpus}: {told}; {report.chunks} chunks, {report.seconds:.1f} s")
         for card in report.cards:
             new = report.embedded.get(card.embedder, 0)
-            click.echo(f"  {card.embedder:<12} {card.chunks} chunks of {card.documents} documents, {new} newly embedded")
+            click.echo(
+                f"  {card.embedder:<12} {card.chunks} chunks of {card.documents} documents, {new} newly embedded"
+            )
     for outcome in report.outcomes:
         if outcome.status in ("skipped", "failed"):
             click.echo(f"{outcome.status}: {outcome.path}: {outcome.reason}", err=True)

@@ -12,7 +12,7 @@ from ui.options import checked_query, index_options, opened_library, print_json,
 @click.argument("query")
 @index_options
 @click.pass_context
-def command(context: click.Context, query: str, k: int | None, as_json: bool, **choices: Any) -> None:
+def command(context: click.Context, /, query: str, k: int | None, as_json: bool, **choices: Any) -> None:
     """Find the chunks that match QUERY."""
     from rag.reader import Reader
     from ui.shapes import search_shape
@@ -38,5 +38,9 @@ def format_hit(hit: Hit) -> str:
     legs = "  ".join(f"{name} #{leg.rank} ({leg.score:.3f})" for name, leg in hit.legs.items())
     text = " ".join(hit.chunk.text.split())
     shown = text if len(text) <= 240 else text[:240].rsplit(" ", 1)[0] + " …"
-    lines = [f"{hit.rank:>3}. {place}   {hit.score:.4f}   {legs}", *([f"     {heading}"] if heading else []), f"     {shown}"]
+    lines = [
+        f"{hit.rank:>3}. {place}   {hit.score:.4f}   {legs}",
+        *([f"     {heading}"] if heading else []),
+        f"     {shown}",
+    ]
     return "\n".join(lines) + "\n"

@@ -145,7 +145,7 @@ class ChatTab:
             "concurrency_id": "ask",
             **quiet,
         }
-        asked = gr.on([self.send.click, self.box.submit], trigger_mode="once", **asking)
+        asked = gr.on([self.send.click, self.box.submit], trigger_mode="multiple", **asking)
         example = self.messages.example_select(self._take_example, None, self.box, queue=False, **quiet).then(**asking)
         running = [asked, example]
         self.stop.click(self._stop, self.conversation, talk, cancels=running, queue=False, **quiet)
@@ -207,8 +207,11 @@ class ChatTab:
         weight: float,
         fusion: str,
     ) -> Iterator[tuple[Any, ...]]:
-        """Streams the turn of a question; an empty one does nothing."""
-        if not question.strip() or not corpus:
+        """Streams the turn of a question; an empty one does nothing, nor does one that comes during an answer.
+
+        The latter is decided here: Gradio's `trigger_mode="once"` drops questions for a second after Stop as well.
+        """
+        if not question.strip() or not corpus or conversation.running:
             yield (gr.skip(),) * 5
             return
         choices = Choices(corpus, None if retriever == "lexical" else embedder, retriever, int(k), weight, fusion)
@@ -240,8 +243,8 @@ class ChatTab:
     def _choose_corpus(self, corpus: str, embedder: str | None, retriever: str) -> tuple[Any, str, Any]:
         """Offers the corpus's own embedders and, for the demo, questions that suit it."""
         names = self._embedders(corpus)
-        preferred = [name for name in (embedder, self._settings.embedder) if name in names]
-        chosen = next(iter(preferred or names), None)
+        newest = self._library.cards.all(corpus)[0].embedder  # what the reader would open as well
+        chosen = next(name for name in (embedder, self._settings.embedder, newest) if name in names)
         examples = [{"text": example} for example in EXAMPLES] if corpus == DEMO else None
         return (
             gr.Dropdown(choices=names, value=chosen, **_for_retriever(retriever)),
