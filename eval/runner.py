@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
 
+import numpy as np
+
 from eval.context_metrics import ContextScore
 from eval.metrics import JUDGED, RETRIEVAL_METRICS, PerQuery, score, trec_order
 from eval.tasks.retrieval import RetrievalTask
@@ -98,7 +100,11 @@ def evaluate(
 
 
 def fold_to_documents(hits: Sequence[Scored], documents: Mapping[str, str]) -> dict[str, float]:
-    """Gives each document the score of its best chunk, in the order in which trec_eval ranks documents."""
+    """Gives each document the score of its best chunk, in the order in which trec_eval ranks documents.
+
+    Of equal scores the later ones are lowered by the least that float32 can tell, so that every tool which reads the
+    run ranks as we do: ir_measures takes its RR@10 from a script that breaks ties the other way than trec_eval.
+    """
     best: dict[str, float] = {}
     for hit in hits:
         document = documents.get(hit.chunk_id)
@@ -109,7 +115,17 @@ def fold_to_documents(hits: Sequence[Scored], documents: Mapping[str, str]) -> d
         value = float(hit.score)
         if document not in best or value > best[document]:
             best[document] = value
-    return {document: best[document] for document in trec_order(best)}
+    return _without_ties({document: best[document] for document in trec_order(best)})
+
+
+def _without_ties(ranking: Mapping[str, float]) -> dict[str, float]:
+    """Returns a ranking, best first, with scores that fall strictly as float32."""
+    strict: dict[str, float] = {}
+    last = np.float32(np.inf)
+    for document, value in ranking.items():
+        last = min(np.float32(value), np.nextafter(last, np.float32(-np.inf)))
+        strict[document] = float(last)
+    return strict
 
 
 def _rank_all(queries: Mapping[str, str], retriever: Ranker, depth: int, batch: int) -> dict[str, list[Scored]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rag.cards import IndexCard
+from rag.index import is_synced
 from rag.library import Library
 
 REBUILD = "Run: rag rebuild (nothing is embedded again)"
@@ -60,10 +61,7 @@ def _vectors(library: Library, card: IndexCard) -> Finding:
 
 
 def _chroma(library: Library, card: IndexCard) -> Finding:
-    name = f"{card.corpus}.{card.chunker}.{card.fingerprint}"
-    state = library.database.query("SELECT revision, clean FROM chroma_state WHERE collection = ?", (name,)).fetchone()
-    current = state is not None and state == (library.revision(card.corpus), 1)
-    detail = "up to date" if current else "behind the library; it is brought up to date at the next use"
+    detail = "up to date" if is_synced(library, card) else "behind the library; it is brought up to date at the next use"
     return Finding(f"chroma {card.corpus} / {card.embedder}", True, detail)
 
 

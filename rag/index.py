@@ -52,13 +52,12 @@ class ChromaStore:
 
     def sync(self, card: IndexCard) -> None:
         """Brings an index's collection to the state of the library: adds and removes what differs, or fills it anew."""
-        name, revision = _collection_name(card), self._library.revision(card.corpus)
-        state = self._library.database.query(
-            "SELECT revision, clean FROM chroma_state WHERE collection = ?", (name,)
-        ).fetchone()
-        if state == (revision, 1):
+        name, revision = collection_name(card), self._library.revision(card.corpus)
+        state = _state(self._library, name)
+        if state == (revision, True):
             return
-        collection = self._collection(name, keep=state is not None and state[1] == 1)
+        _, finished = state
+        collection = self._collection(name, keep=finished)
         self._write_state(name, revision, clean=False)
 
         ids, vectors = self._library.vectors.of_index(card.corpus, card.chunker, card.fingerprint)
@@ -84,7 +83,7 @@ class ChromaStore:
 
     def search(self, card: IndexCard, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
         """Finds about the k nearest chunks of each query row, best first, as (chunk id, cosine)."""
-        collection = self._client.get_collection(_collection_name(card), embedding_function=None)
+        collection = self._client.get_collection(collection_name(card), embedding_function=None)
         wanted = min(k, collection.count())
         if not wanted or not len(queries):
             return [[] for _ in queries]
@@ -100,10 +99,24 @@ class ChromaStore:
 
     def count(self, card: IndexCard) -> int:
         """Returns how many chunks the index's collection holds, 0 where there is none."""
-        name = _collection_name(card)
+        name = collection_name(card)
         if name not in {collection.name for collection in self._client.list_collections()}:
             return 0
         return int(self._client.get_collection(name, embedding_function=None).count())
+
+
+def is_synced(library: Library, card: IndexCard) -> bool:
+    """Tells from library.db alone, without opening Chroma, whether an index's collection is up to date."""
+    unclosed = (library.home / FOLDER / OPEN_MARK).exists()
+    present = (library.home / FOLDER / "chroma.sqlite3").exists()
+    return present and not unclosed and _state(library, collection_name(card)) == (library.revision(card.corpus), True)
+
+
+def _state(library: Library, name: str) -> tuple[int, bool]:
+    """Returns the revision that a collection holds and whether it was finished; (0, False) where there is none."""
+    query = "SELECT revision, clean FROM chroma_state WHERE collection = ?"
+    row = library.database.query(query, (name,)).fetchone()
+    return (int(row[0]), bool(row[1])) if row else (0, False)
 
 
 @contextmanager
@@ -116,8 +129,8 @@ def open_chroma(library: Library) -> Iterator[ChromaStore]:
         store.close()
 
 
-def _collection_name(card: IndexCard) -> str:
-    """One collection for each corpus, chunker and embedder fingerprint."""
+def collection_name(card: IndexCard) -> str:
+    """Names the collection of an index: one for each corpus, chunker and embedder fingerprint."""
     return f"{card.corpus}.{card.chunker}.{card.fingerprint}"
 
 

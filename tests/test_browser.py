@@ -1,4 +1,4 @@
-"""The running application in a real browser: asks, switches the embedder, and stays safe whatever the documents hold."""
+"""The running application in a real browser: it answers, switches the embedder, and shows hostile documents as text."""
 
 import os
 import re
@@ -17,10 +17,15 @@ import pytest
 pytestmark = pytest.mark.browser
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 if CHROMIUM is None:
     if os.environ.get("REQUIRE_BROWSER") == "1":
         raise RuntimeError("No Chromium on PATH, but REQUIRE_BROWSER=1.")

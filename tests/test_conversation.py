@@ -35,7 +35,17 @@ def reader(tmp_path_factory):
 
 
 def choices(**changes):
-    return Choices(**{"corpus": "demo", "embedder": "hash", "retriever": "hybrid", "k": 4, "weight": 0.5, "fusion": "rrf", **changes})
+    return Choices(
+        **{
+            "corpus": "demo",
+            "embedder": "hash",
+            "retriever": "hybrid",
+            "k": 4,
+            "weight": 0.5,
+            "fusion": "rrf",
+            **changes,
+        }
+    )
 
 
 def test_an_answer_streams_and_its_quotes_are_spans_of_documents(reader):

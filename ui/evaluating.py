@@ -54,6 +54,10 @@ class Evaluation:
             self._say(f"{task.name}: {len(missing)} judged documents are not in the corpus, such as '{missing[0]}'")
 
         texts = _document_texts(self._library, corpus) if with_ragas else {}
+
+        def text_of(source: str) -> str:
+            return texts.get(source, "")  # a judged document that the corpus lacks resembles nothing
+
         rows = []
         for embedder, name in _combinations(embedders, retrievers or NAMES):
             self._say(f"{task.name}: {name}{f' under {embedder}' if embedder else ''}")
@@ -73,7 +77,7 @@ class Evaluation:
                     row, provenance={**row.provenance, f"ann_recall@{ANN_DEPTH}": self._ann_recall(task, opened)}
                 )
             if with_ragas:
-                row = replace(row, context=score_contexts(task.qrels, row.run, texts.__getitem__))
+                row = replace(row, context=score_contexts(task.qrels, row.run, text_of))
             rows.append(row)
         return rows
 

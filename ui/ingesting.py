@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ingest.pipeline import Ingest, IngestReport, Progress
 from rag.bm25 import open_lexical
-from rag.index import open_chroma
+from rag.index import is_synced, open_chroma
 from rag.library import Library
 from rag.settings import Settings
 
@@ -36,7 +36,7 @@ def refresh_caches(library: Library, corpus: str | None = None) -> None:
     cards = [card for card in library.cards.all(corpus) if card.chunks]
     for name, chunker in sorted({(card.corpus, card.chunker) for card in cards}):
         open_lexical(library, name, chunker)
-    if cards:
+    if not all(is_synced(library, card) for card in cards):
         with open_chroma(library) as chroma:
             for card in cards:
                 chroma.sync(card)

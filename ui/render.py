@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from rag.cards import IndexCard
 from rag.schema import HEADING_SEPARATOR, AnswerPart, Citation, Hit, Leg
 from ui.conversation import ChatTurn, State
 
@@ -119,12 +120,26 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
+def status_html(card: IndexCard, documents: int, retriever: str) -> str:
+    """Returns what is searched, in a few words; an index that lacks some of the corpus's documents says so."""
+    lines = [f"<b>{card.chunks:,} chunks</b> of {card.documents:,} documents"]
+    if retriever == "lexical":
+        lines.append("searched by their words (BM25)")
+    else:
+        lines.append(f"embedded by {escaped(card.embedder)} <i>({card.dimension}-d)</i>")
+        if card.documents < documents:
+            remedy = f"rag ingest PATH --corpus {card.corpus} --embedder {card.embedder}"
+            covered = f"covers {card.documents:,} of {documents:,} documents"
+            lines.append(f'<em title="{escaped(remedy)}">{covered}</em>')
+    return f'<div class="rag-status">{"".join(f"<span>{line}</span>" for line in lines)}</div>'
+
+
 # --- the evidence
 
 
 def evidence_html(turn: ChatTurn | None) -> str:
     """Returns the panel of a turn: a card for each hit, those that the answer quotes first and open."""
-    if turn is None or (turn.state is State.SEARCHING and not turn.hits):
+    if turn is None or (turn.state in (State.SEARCHING, State.STOPPED, State.FAILED) and not turn.hits):
         return (
             '<div class="rag-evidence"><div class="rag-empty"><b>Evidence</b>'
             "The chunks behind an answer appear here, what it quotes marked in their text.</div></div>"

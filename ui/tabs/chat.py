@@ -5,12 +5,11 @@ from typing import Any
 
 import gradio as gr
 
-from rag.cards import IndexCard
 from rag.fusion import FUSIONS
 from rag.retrievers import MAX_QUERY_CHARACTERS, NAMES
 from rag.settings import Settings
 from ui.conversation import Chat, Choices, Conversation
-from ui.render import answer_html, escaped, evidence_html, question_html
+from ui.render import answer_html, escaped, evidence_html, question_html, status_html
 
 DEMO = "demo"
 EXAMPLES = (
@@ -275,19 +274,8 @@ class ChatTab:
         """Returns what is searched, in a line: chunks, embedder and how much of the corpus it covers."""
         cards = self._library.cards.all(corpus)
         card = cards[0] if retriever == "lexical" or embedder is None else self._library.cards.find(corpus, embedder)
-        lines = [f"<b>{card.chunks:,} chunks</b> of {card.documents:,} documents"]
-        lines.append("searched by their words (BM25)" if retriever == "lexical" else f"embedded by {_called(card)}")
         most = max(each.documents for each in cards if each.chunker == card.chunker)
-        if card.documents < most and retriever != "lexical":
-            lines.append(
-                f'<em title="rag ingest PATH --corpus {escaped(corpus)} --embedder {escaped(card.embedder)}">'
-                f"covers {card.documents:,} of {most:,} documents</em>"
-            )
-        return f'<div class="rag-status">{"".join(f"<span>{line}</span>" for line in lines)}</div>'
-
-
-def _called(card: IndexCard) -> str:
-    return f"{escaped(card.embedder)} <i>({card.dimension}-d)</i>"
+        return status_html(card, most, retriever)
 
 
 def _for_retriever(retriever: str) -> dict[str, Any]:
