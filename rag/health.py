@@ -61,7 +61,8 @@ def _vectors(library: Library, card: IndexCard) -> Finding:
 
 
 def _chroma(library: Library, card: IndexCard) -> Finding:
-    detail = "up to date" if is_synced(library, card) else "behind the library; it is brought up to date at the next use"
+    behind = "behind the library; it is brought up to date at the next use"
+    detail = "up to date" if is_synced(library, card) else behind
     return Finding(f"chroma {card.corpus} / {card.embedder}", True, detail)
 
 

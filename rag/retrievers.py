@@ -1,7 +1,7 @@
 """Retrievers: a query in, chunks out. Dense over an index, lexical over BM25, hybrid over both."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ Search = Callable[[Vectors, int], list[list[tuple[str, float]]]]
 """Finds the k nearest chunks of each query row: (chunk id, cosine), best first."""
 
 
+@runtime_checkable
 class Retriever(Protocol):
     """Ranks chunks for queries."""
 

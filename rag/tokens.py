@@ -7,9 +7,9 @@ from typing import Any
 
 # Lucene's EnglishAnalyzer list, plus the words that make a sentence a question: they tell nothing about its answer.
 _STOP_WORDS = (
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to "
-    "was will with what which who whom whose how when where why do does did should would could can may i my me we our "
-    "you your am has have had"
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
+    "to was will with what which who whom whose how when where why do does did should would could can may i my me we "
+    "our you your am has have had"
 )
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
