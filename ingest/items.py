@@ -1,8 +1,10 @@
 """What there is to ingest: files found under the given paths, or the records of a BEIR folder."""
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,8 @@ class Item:
     """One thing to ingest: a file, or a record that comes parsed already.
 
     `source` names it within the corpus; `path` is where it lies (for a record, the file and its id); `root` the given
-    folder or file; `size` its bytes. `refusal` says why it is not to be read at all.
+    folder or file; `size` its bytes. `refusal` says why it is not to be read at all, and `unreadable` that this is a
+    failure, not a choice.
     """
 
     source: str
@@ -25,6 +28,7 @@ class Item:
     size: int
     parsed: ParsedDocument | None = None
     refusal: str = ""
+    unreadable: bool = False
 
     def read(self) -> bytes:
         """Returns the bytes whose sha256 tells whether the item has changed; raises OSError."""
@@ -36,13 +40,13 @@ class Item:
 def find_items(paths: Iterable[Path]) -> list[Item]:
     """Lists what lies under the paths, in a fixed order; a folder with corpus.jsonl and queries.jsonl is a BEIR folder.
 
-    Hidden folders and symbolic links to folders are listed as refused, not entered. Raises UsageError for a path that
-    does not exist and for a broken BEIR file.
+    Hidden folders, symbolic links to folders and folders that cannot be read are listed as refused, not entered. Raises
+    UsageError for a path that does not exist and for a broken BEIR file.
     """
     items: dict[str, Item] = {}
     for path in paths:
         check_exists(path)
-        root = path.absolute()
+        root = root_of(path)
         for item in beir_items(root) if is_beir(root) else _files(root):
             items.setdefault(item.path, item)  # a file under two of the given paths counts once
     return list(items.values())
@@ -54,11 +58,20 @@ def check_exists(path: Path) -> None:
         raise UsageError(f"There is no file or folder at {path}. Check the path.")
 
 
+def root_of(path: Path) -> Path:
+    """Returns a given path as the ledger names it: absolute and without "..", so that one file has one name.
+
+    A link that is given itself keeps its name: what it leads to may change.
+    """
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
+
+
 def _files(root: Path) -> Iterator[Item]:
-    if root.is_file():
-        yield Item(root.name, str(root), str(root), root.stat().st_size)
+    if not root.is_dir():
+        yield _file(root, root)
         return
-    for folder, subfolders, names in os.walk(root):
+    closed: list[OSError] = []
+    for folder, subfolders, names in os.walk(root, onerror=closed.append):
         here = Path(folder)
         for name in sorted(subfolders):
             if name.startswith(".") or (here / name).is_symlink():
@@ -66,18 +79,41 @@ def _files(root: Path) -> Iterator[Item]:
                 yield _refused(here / name, root, f"{reason}; give its path to ingest it")
         subfolders[:] = sorted(n for n in subfolders if not n.startswith(".") and not (here / n).is_symlink())
         for name in sorted(names):
-            path = here / name
             if name.startswith("."):
-                yield _refused(path, root, "a hidden file; give its path to ingest it")
-            elif not path.is_file():
-                broken = path.is_symlink()
-                yield _refused(path, root, "a link that leads nowhere" if broken else "not a regular file")
+                yield _refused(here / name, root, "a hidden file; give its path to ingest it")
             else:
-                yield Item(path.relative_to(root).as_posix(), str(path), str(root), path.stat().st_size)
+                yield _file(here / name, root)
+    for error in closed:
+        reason = f"a folder that cannot be read: {error.strerror}"
+        yield _refused(Path(error.filename), root, reason, unreadable=True)
 
 
-def _refused(path: Path, root: Path, reason: str) -> Item:
-    return Item(path.relative_to(root).as_posix(), str(path), str(root), 0, refusal=reason)
+def _file(path: Path, root: Path) -> Item:
+    if _spelled(path) != str(path):
+        return _refused(path, root, "its name is not valid UTF-8; rename it to ingest it")
+    try:
+        status = path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return _refused(path, root, "a link that leads nowhere")
+        return _refused(path, root, f"cannot be read: {error.strerror}", unreadable=True)
+    if not stat.S_ISREG(status.st_mode):
+        return _refused(path, root, "not a regular file")
+    return Item(_source(path, root), str(path), str(root), status.st_size)
+
+
+def _refused(path: Path, root: Path, reason: str, unreadable: bool = False) -> Item:
+    path, root = Path(_spelled(path)), Path(_spelled(root))
+    return Item(_source(path, root), str(path), str(root), 0, refusal=reason, unreadable=unreadable)
+
+
+def _source(path: Path, root: Path) -> str:
+    return root.name if path == root else path.relative_to(root).as_posix()
+
+
+def _spelled(path: Path) -> str:
+    r"""Returns a path as text that can be stored and printed: bytes that are not UTF-8 become escapes like \xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def is_beir(folder: Path) -> bool:
@@ -104,10 +140,19 @@ def beir_items(folder: Path) -> Iterator[Item]:
                 raise UsageError(
                     f'{path}, line {number}: {error!r}; a record is {{"_id": ..., "title": ..., "text": ...}}.'
                 ) from None
-            title, text = title.strip(), text.strip()
+            title, text = _whole_characters(title).strip(), _whole_characters(text).strip()
             parsed = ParsedDocument(title, text) if text else ParsedDocument("", title)
             refusal = "" if parsed.text else "the record holds no text"
             yield Item(key, f"{path}#{key}", str(folder), len(line), parsed, refusal)
+
+
+def _whole_characters(text: str) -> str:
+    r"""Returns a text with U+FFFD for half a surrogate pair, which JSON can spell and no UTF-8 can hold.
+
+    >>> _whole_characters("half \ud83d, whole 😀") == "half \ufffd, whole 😀"
+    True
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def sha256(data: bytes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ingest.chunkers import Chunker, load_chunker
-from ingest.items import Item, find_items, sha256
+from ingest.items import Item, find_items, root_of, sha256
 from ingest.parsing import NoTextError, ParseError, UnsupportedFormatError
 from ingest.sandbox import ParserPool
 from ingest.targets import Target
@@ -104,7 +104,6 @@ class Ingest:
         chunker: str,
         progress: Progress | None = None,
     ) -> None:
-        library.add_corpus(corpus)
         self._library = library
         self._settings = settings
         self._corpus = corpus
@@ -135,8 +134,9 @@ class Ingest:
         started = time.perf_counter()
         roots = list(paths)
         items = find_items(roots)
+        self._library.add_corpus(self._corpus)
         self._progress.start(len(items), sum(item.size for item in items))
-        self._delete_vanished({item.path for item in items}, {str(root.absolute()) for root in roots})
+        self._delete_vanished(items, {str(root_of(root)) for root in roots})
         for item, document, reason in self._documents(items):
             self._add(item, document, reason)
         self._flush()
@@ -146,16 +146,23 @@ class Ingest:
             outcomes=tuple(self._outcomes),
             chunks=max((card.chunks for card in cards), default=0),
             cards=cards,
-            embedded={target.spec.name: target.embedded for target in self._targets.values()},
+            embedded=self._embedded(),
             seconds=time.perf_counter() - started,
         )
+
+    def _embedded(self) -> dict[str, int]:
+        """Counts the vectors computed under each embedder, whatever the chunkers."""
+        counts = {target.spec.name: 0 for target in self._targets.values()}
+        for target in self._targets.values():
+            counts[target.spec.name] += target.embedded
+        return counts
 
     def _documents(self, items: Sequence[Item]) -> Iterator[tuple[Item, Document, str]]:
         """Yields the items that are documents, new or stored; tells the outcome of all others."""
         with ParserPool() as pool:
             for item in items:
                 if item.refusal:
-                    self._refuse(item, "", "skipped", item.refusal)
+                    self._refuse(item, "", "failed" if item.unreadable else "skipped", item.refusal)
                     continue
                 try:
                     content_hash = sha256(item.read())
@@ -211,6 +218,9 @@ class Ingest:
         complete = self._library.indexes_of(document.id)
         targets = [target for target in (*self._asked, *self._kept(document)) if target.key not in complete]
         if not targets:
+            entry = self._ledger.get(item.path)
+            if entry and entry.status != "done":  # a version that failed has come and gone
+                self._library.ledger.record(self._corpus, self._entry(item, document, "done", reason))
             self._tell(Outcome(document.source, item.path, "unchanged", reason), item.size)
             return
         pending = _Pending(item, document, reason, list(dict.fromkeys(targets)))
@@ -285,12 +295,19 @@ class Ingest:
         self._outcomes.append(outcome)
         self._progress.item(outcome, size)
 
-    def _delete_vanished(self, present: set[str], roots: set[str]) -> None:
-        """Deletes the documents whose file was under one of the roots and is there no more."""
+    def _delete_vanished(self, items: Sequence[Item], roots: set[str]) -> None:
+        """Deletes the documents whose file was under one of the roots and is there no more.
+
+        What lies in a folder that was not entered, such as a hidden one given by its own path before, has not vanished.
+        """
+        present = {item.path for item in items}
+        closed = [item.path for item in items if item.refusal]
         gone = [
             entry
             for entry in self._ledger.values()
-            if entry.path not in present and any(_lies_under(entry.path, root) for root in roots)
+            if entry.path not in present
+            and any(_lies_under(entry.path, root) for root in roots)
+            and not any(_lies_under(entry.path, folder) for folder in closed)
         ]
         self._library.delete(self._corpus, [entry.source for entry in gone])
         for entry in gone:

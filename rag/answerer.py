@@ -25,6 +25,8 @@ WORDS_OF_SENTENCE = 0.3
 WORDS_WITH_HEADING = 0.4
 WORDS_OF_CHUNK = 0.2
 
+HIT_RANK = 0.15  # of the first hit, falling to none at the last read
+
 FULL_LENGTH = 80
 """Characters below which a sentence counts for less: "It depends." is near to many questions and answers none."""
 
@@ -101,6 +103,7 @@ class ExtractiveAnswerer:
                 WORDS_OF_SENTENCE * weigh(sentence.text)
                 + WORDS_WITH_HEADING * weigh(f"{sentence.hit.title} {sentence.hit.chunk.heading} {sentence.text}")
                 + WORDS_OF_CHUNK * weigh(sentence.hit.chunk.text)
+                + HIT_RANK * (1 - (sentence.hit.rank - 1) / READ_HITS)
                 for sentence in sentences
             ]
         )

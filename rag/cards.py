@@ -160,8 +160,8 @@ def check_embedder(card: IndexCard, stored_canary: Vectors, embedder: Embedder) 
     if spec.fingerprint != card.fingerprint:
         raise IndexMismatchError(
             f"The index of corpus '{card.corpus}' under '{card.embedder}' was built by {card.provider} model "
-            f"'{card.model}' (fingerprint {card.fingerprint}), but '{spec.name}' now means {spec.provider} model "
-            f"'{spec.model}' (fingerprint {spec.fingerprint}). {remedy}"
+            f"'{card.model}', revision {card.revision} (fingerprint {card.fingerprint}), but '{spec.name}' now means "
+            f"{spec.provider} model '{spec.model}', revision {spec.revision} (fingerprint {spec.fingerprint}). {remedy}"
         )
     cosine = float((stored_canary @ embed_canary(embedder).T)[0, 0])
     if cosine < CANARY_COSINE:

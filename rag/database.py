@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 from rag.errors import RagError
 
@@ -87,24 +88,30 @@ MIGRATIONS = (
 )
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that can be referred to weakly: that of a thread which has ended is closed with the thread."""
+
+
 class Database:
     """A SQLite file in WAL mode, so that readers in other threads and processes never wait for the writer."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: WeakSet[_Connection] = WeakSet()
         self._migrate()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+    def _connect(self) -> "_Connection":
+        connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a power cut as well
             connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection
-            self._connections.append(connection)
+            self._connections.add(connection)
         return connection
 
     def _migrate(self) -> None:
@@ -139,14 +146,15 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite itself rolls back after some errors, such as a full disk
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connections of all threads."""
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.close()
         self._connections.clear()
         self._local = threading.local()

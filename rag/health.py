@@ -1,5 +1,6 @@
 """Checks that a library is whole: what `rag doctor` reports. Reads only, and never opens Chroma."""
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class Finding:
 def examine(library: Library) -> list[Finding]:
     """Checks the database, every index's vectors, the ledger and the caches."""
     findings = [_database(library)]
+    if not findings[0].well:  # nothing that is read from it can be trusted
+        return findings
     for card in sorted(library.cards.all(), key=lambda card: (card.corpus, card.chunker, card.embedder)):
         findings += [_vectors(library, card), _chroma(library, card)]
     findings += _ledgers(library)
@@ -39,10 +42,16 @@ def examine(library: Library) -> list[Finding]:
 
 
 def _database(library: Library) -> Finding:
-    said = [row[0] for row in library.database.query("PRAGMA quick_check")]
-    broken = list(library.database.query("PRAGMA foreign_key_check"))
-    if said != ["ok"] or broken:
-        return Finding("library.db", False, "; ".join(said[:3]), "Restore library.db from a backup, or ingest anew.")
+    try:
+        said = [row[0] for row in library.database.query("PRAGMA quick_check")]
+        said += [
+            f"a row of {row[0]} belongs to no {row[2]}" for row in library.database.query("PRAGMA foreign_key_check")
+        ]
+    except sqlite3.DatabaseError as error:
+        said = [str(error)]
+    if said != ["ok"]:
+        remedy = "Restore library.db from a backup, or ingest anew into another library (--home DIR)."
+        return Finding("library.db", False, " ".join("; ".join(said[:3]).split()), remedy)
     return Finding("library.db", True, "whole")
 
 

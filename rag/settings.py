@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from rag.embedders.registry import parse_spec, table_specs
 from rag.embedders.spec import EmbedderSpec
@@ -39,6 +40,8 @@ def read_settings(home: str | Path | None = None) -> Settings:
     Raises UsageError for an unknown key, a value of the wrong type, or TOML that cannot be read.
     """
     folder = Path(home or os.environ.get("RAG_HOME") or DEFAULT_HOME).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"The library {folder} is a file. Name a folder with --home or RAG_HOME.")
     path = folder / FILE
     if not path.is_file():
         return Settings(home=folder, embedders=table_specs())
@@ -47,7 +50,7 @@ def read_settings(home: str | Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
 
-    own = {name: parse_spec(name, entry, str(path)) for name, entry in written.pop("embedders", {}).items()}
+    own = {name: parse_spec(name, entry, str(path)) for name, entry in _entries(written, path).items()}
     defaults = Settings(home=folder)
     values: dict[str, object] = {}
     for key, value in written.items():
@@ -55,7 +58,28 @@ def read_settings(home: str | Path | None = None) -> Settings:
         if key not in known:
             raise unknown_name("setting", key, known, where=f" in {path}")
         values[key] = _checked(key, value, getattr(defaults, key), path)
-    return Settings(home=folder, embedders={**table_specs(), **own}, **values)  # type: ignore[arg-type]
+    settings = Settings(home=folder, embedders={**table_specs(), **own}, **values)  # type: ignore[arg-type]
+    _check_choices(settings, path)
+    return settings
+
+
+def _entries(written: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Takes the user's embedders out of what is written; raises UsageError where they are not tables."""
+    entries = written.pop("embedders", {})
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise UsageError(f"{path}: embedders must be tables, each headed [embedders.NAME].")
+    return entries
+
+
+def _check_choices(settings: Settings, path: Path) -> None:
+    """Raises UsageError for an embedder that no table holds and for a number out of range."""
+    for name in (settings.embedder, *settings.ingest_with):
+        if name not in settings.embedders:
+            raise unknown_name("embedder", name, settings.embedders, where=f" in {path}")
+    if settings.k < 1:
+        raise UsageError(f"{path}: k = {settings.k} must be at least 1.")
+    if not 0 <= settings.weight <= 1:
+        raise UsageError(f"{path}: weight = {settings.weight} must lie between 0 and 1.")
 
 
 def _checked(key: str, value: object, default: object, path: Path) -> object:

@@ -1,6 +1,7 @@
 """The `rag` command line: global options, lazy commands, and errors as one clear line with the right exit status."""
 
 import importlib
+import io
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -54,7 +55,15 @@ def rag(context: click.Context, home: Path | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits 0 when done, 1 when something failed, 2 when the request itself is wrong."""
     go_quiet()
+    _speak_utf8()
     sys.exit(run(arguments))
+
+
+def _speak_utf8() -> None:
+    """Writes UTF-8 whatever the locale, and what is no character (a file name may hold it) as an escape JSON knows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -62,12 +71,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         status = rag.main(arguments, prog_name="rag", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except UsageError as error:
-        click.echo(f"rag: {error}", err=True)
-        return 2
     except RagError as error:
         click.echo(f"rag: {error}", err=True)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
     except click.UsageError as error:
         hint = f" See: {error.ctx.command_path} --help" if error.ctx else ""
         click.echo(f"rag: {error.format_message()}{hint}", err=True)
@@ -78,8 +87,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except sqlite3.OperationalError as error:
         click.echo(f"rag: the library could not be read or written: {error}. Is the disk full, or read-only?", err=True)
         return 1
+    except sqlite3.DatabaseError as error:
+        click.echo(f"rag: the library is damaged: {error}. See: rag doctor", err=True)
+        return 1
     except BrokenPipeError:  # the reader of our output has left, as in `rag search ... | head`
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"rag: {place}{error.strerror or error}", err=True)
         return 1
 
 

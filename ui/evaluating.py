@@ -1,6 +1,7 @@
 """An evaluation as the faces run it: indexes for a task's documents where they lack, then its rows."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -100,6 +101,8 @@ class Evaluation:
             with writer_lock(self._settings.home), Bars() as bars:
                 ingest_paths(self._library, self._settings, [task.folder], corpus, names, wanted, bars)
         cards = [card for card in self._library.cards.all(corpus) if _is_chunker(card.chunker, wanted)]
+        if not cards:
+            raise UsageError(f"{task.folder / 'corpus.jsonl'} holds no text. Put the task's documents there.")
         return corpus, cards[0].chunker, names
 
     def _is_indexed(self, corpus: str, chunker: str, embedders: Sequence[str]) -> bool:
@@ -183,6 +186,9 @@ def check_embedders(settings: Settings, names: Sequence[str]) -> None:
 
 
 def check_out(folder: Path) -> None:
-    """Raises UsageError where results cannot be written."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file. Name a folder with --out.")
+    """Raises UsageError where results cannot be written: better now than after the evaluation."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"{there} is a file. Name a folder with --out.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{there} may not be written to. Name another folder with --out.")

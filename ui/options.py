@@ -61,10 +61,14 @@ def opened_library(settings: Settings, create: bool = False) -> Iterator[Any]:
 
 
 def checked_query(query: str) -> str:
-    """Returns the query without space around it; raises UsageError for an empty one."""
-    if not query.strip():
+    """Returns the query as text without space around it; raises UsageError for an empty one.
+
+    Bytes that the locale could not read are read as UTF-8, and what is not UTF-8 becomes U+FFFD.
+    """
+    query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    if not query:
         raise UsageError("The query is empty. Say what to look for.")
-    return query.strip()
+    return query
 
 
 def print_json(document: object) -> None:
