@@ -48,7 +48,8 @@ def store_vectors(library, new):
 
 def texts_of(library):
     rows = library.database.query(
-        "SELECT d.source, d.text, c.start, c.text FROM chunks c JOIN documents d ON d.id = c.document_id ORDER BY c.start"
+        """SELECT d.source, d.text, c.start, c.text FROM chunks c
+           JOIN documents d ON d.id = c.document_id ORDER BY c.start"""
     )
     return rows.fetchall()
 
@@ -119,7 +120,7 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(library,
 
 
 def test_there_is_no_library_until_one_is_made(tmp_path):
-    with pytest.raises(RagError, match="no library at .* Make one: rag ingest PATH"):
+    with pytest.raises(RagError, match=r"no library at .* Make one: rag ingest PATH"):
         Library(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
@@ -158,7 +159,8 @@ def test_a_document_comes_back_as_it_went_in(library):
     library.commit("c", [NewDocument(document, {CHUNKER.name: chunks}, (INDEX,), entry)])
     assert library.document("id") == document
     assert list(library.documents("c")) == [document]
-    assert [stored.chunk for stored in library.chunks([chunk.id for chunk in chunks]).values()] == chunks
+    stored = library.chunks([chunk.id for chunk in chunks])
+    assert [stored[chunk.id].chunk for chunk in chunks] == chunks
     assert library.ledger.entries("c") == [entry]
     assert library.document("none") is None
     assert library.chunks(["none"]) == {}
@@ -310,7 +312,9 @@ def other_process(tmp_path):
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
-    process.communicate()
+    process.wait(timeout=30)
+    process.stdin.close()
+    process.stdout.close()
 
 
 def test_a_second_writer_is_told_who_is_the_first(tmp_path, other_process):

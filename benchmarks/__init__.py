@@ -1,0 +1,1 @@
+"""Side-by-side measurements; each prints what it compares. CPU-seconds: they are steadier than wall time."""
