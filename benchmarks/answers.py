@@ -37,9 +37,7 @@ def run() -> None:
         library = Library(settings.home, create=True)
         ingest_paths(library, settings, [Path("corpus/documents")], "demo")
         spans = labelled_spans(library)
-        print(
-            "answers on the demo task         span found   span quoted   first quote   abstains: answerable unanswerable"
-        )
+        print("answers on the demo task       span found   span quoted   first quote   abstains: answerable, not")
         for embedder, retriever in RETRIEVALS:
             opened = Reader(library, settings).open("demo", embedder, retriever)
             answerer = opened.answerer()

@@ -314,7 +314,8 @@ class Ingest:
             self._sources.pop(entry.source, None)
             self._taken.discard(entry.source)
             del self._ledger[entry.path]
-            self._tell(Outcome(entry.source, entry.path, "deleted", "the file is not there any more"), 0)
+            if not Path(entry.path).is_dir():  # a folder that was refused before and is entered now
+                self._tell(Outcome(entry.source, entry.path, "deleted", "the file is not there any more"), 0)
 
     def _finish(self) -> tuple[IndexCard, ...]:
         """Brings the cards up to date and, where nothing was left undone, drops the vectors of deleted chunks."""

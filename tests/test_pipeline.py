@@ -3,6 +3,7 @@ import os
 import random
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,15 +143,16 @@ def test_what_was_embedded_before_a_run_was_stopped_is_not_embedded_again(tmp_pa
 
 
 def test_equal_passages_are_embedded_once_and_found_in_each_file(tmp_path, counted):
-    for name in ("one.txt", "two.txt"):
-        write(tmp_path / "twins", name, "The very same words stand in both files.")
+    for name in ("one.md", "two.md"):
+        write(tmp_path / "twins", name, "# Twins\n\nThe very same words stand in both files.")
     library, report, passages = counted(tmp_path / "twins")
     assert (len(passages), report.chunks, len(library.sources("c"))) == (1, 2, 2)
 
-    (tmp_path / "twins" / "one.txt").unlink()
+    (tmp_path / "twins" / "one.md").unlink()
     library, report, _ = counted(tmp_path / "twins")
     assert report.counts()["deleted"] == 1
-    assert texts_in(library, Counting().spec.fingerprint) == ["The very same words stand in both files."]
+    (text,) = texts_in(library, Counting().spec.fingerprint)  # its vector stays for the other file
+    assert "very same words" in text
 
 
 def test_a_new_embedder_is_filled_from_the_stored_documents(docs, ingest, monkeypatch):
@@ -391,8 +393,6 @@ def test_a_file_under_two_of_the_paths_counts_once(docs, ingest):
 def test_a_folder_is_the_same_however_its_path_is_spelled(docs, ingest, monkeypatch):
     ingest(docs)
     monkeypatch.chdir(docs / "sub")
-    from pathlib import Path
-
     for spelling in ("..", "../../docs", "../sub/..", "../../docs/./"):
         made = ingest(Path(spelling))
         assert statuses(made.report) == dict.fromkeys(["rivers.md", "bread.txt", "sub/tea.txt"], "unchanged"), spelling

@@ -6,7 +6,6 @@ import click
 
 from ui.options import (
     chunker_option,
-    corpus_option,
     embedders_option,
     json_option,
     opened_library,
@@ -19,7 +18,9 @@ DEFAULT_CORPUS = "default"
 
 @click.command("ingest")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@corpus_option
+@click.option(
+    "--corpus", default=DEFAULT_CORPUS, show_default=True, metavar="NAME", help="The corpus to put them into."
+)
 @embedders_option
 @chunker_option
 @json_option
@@ -27,7 +28,7 @@ DEFAULT_CORPUS = "default"
 def command(
     context: click.Context,
     paths: tuple[Path, ...],
-    corpus: str | None,
+    corpus: str,
     embedders: tuple[str, ...],
     chunker: str | None,
     as_json: bool,
@@ -49,7 +50,7 @@ def command(
     for path in paths:
         check_exists(path)
     with writer_lock(settings.home), opened_library(settings, create=True) as library, Bars() as bars:
-        report = ingest_paths(library, settings, paths, corpus or DEFAULT_CORPUS, embedders, chunker, bars)
+        report = ingest_paths(library, settings, paths, corpus, embedders, chunker, bars)
 
     counts = report.counts()
     if as_json:
