@@ -67,7 +67,6 @@ from pathlib import Path
 from rag.index import open_chroma
 from rag.library import Library
 from rag.lock import writer_lock
-from rag.passages import passage
 from rag.reader import Reader
 from rag.settings import read_settings
 home, *embedders = sys.argv[1:]
@@ -75,23 +74,34 @@ settings = read_settings(home)
 library = Library(settings.home)
 lost = []
 with writer_lock(settings.home), open_chroma(library) as chroma:
-    for corpus in library.corpora():
-        reader = Reader(library, settings, chroma)
-        done = {e.source for e in library.ledger.entries(corpus) if e.status == "done"}
-        for embedder in embedders if done else ():
-            chunker = library.cards.find(corpus, embedder).chunker
-            first = {}
-            for chunk, text, source in library.chunk_passages(corpus, chunker):
-                first.setdefault(source, (chunk, text))
-            lost += [f"{source}: no chunk" for source in done - first.keys()]
-            for search in ("exact", "ann"):
-                opened = reader.open(corpus, embedder, "dense", search=search)
-                found = opened.retriever.rank([text for _, text in first.values()], 200)
-                for (source, (chunk, _)), ranking in zip(first.items(), found):
-                    if chunk not in {scored.chunk_id for scored in ranking}:
-                        lost.append(f"{source}: not found under {embedder}, {search}")
+    reader = Reader(library, settings, chroma)
+    (corpus,) = library.corpora()
+    done = {entry.source for entry in library.ledger.entries(corpus) if entry.status == "done"}
+    for embedder in embedders:
+        card = library.cards.find(corpus, embedder)
+        first = {}
+        for chunk, text, source in library.chunk_passages(corpus, card.chunker):
+            first.setdefault(source, (chunk, text))
+        lost += [f"{source}: no chunk" for source in done - first.keys()]
+        for search, allowed in (("exact", 0), ("ann", len(first) // 50)):
+            retriever = reader.open(corpus, embedder, "dense", search=search).retriever
+            rankings = retriever.rank([text for _, text in first.values()], 200)
+            missed = [
+                f"{source}: not found under {embedder}, {search}"
+                for (source, (chunk, _)), ranking in zip(first.items(), rankings, strict=True)
+                if chunk not in {scored.chunk_id for scored in ranking}
+            ]
+            lost += missed if len(missed) > allowed else []
+        ids, _ = library.vectors.of_index(corpus, card.chunker, card.fingerprint)
+        if chroma.count(card) != len(ids):
+            lost.append(f"Chroma holds {chroma.count(card)} of {len(ids)} chunks under {embedder}")
 library.close()
 print(json.dumps(lost))
+"""
+"""Looks every done document up by its own first passage, which nothing is nearer to.
+
+Exact search must find all. Chroma must hold all; its approximate graph may miss one in fifty (its neighbours are chosen
+at random, anew at each start), which is a matter of recall and not of the kill.
 """
 
 

@@ -149,9 +149,8 @@ class Chat:
             raise
         except RagError as error:
             failed = replace(turn, error=str(error))
-        except (
-            Exception
-        ) as error:  # the one place where a bug or a broken disk must not freeze the page: told and logged
+        except Exception as error:
+            # The one place where a bug or a broken disk must not freeze the page: it is told and logged.
             log.exception("A turn failed.")
             failed = replace(turn, error=f"Something broke inside: {type(error).__name__}. The terminal tells more.")
         else:
@@ -165,9 +164,8 @@ class Chat:
         name = choices.embedder
         if name is not None:
             library = self.reader.library
-            library.cards.find(
-                library.corpus_or_only(choices.corpus), name
-            )  # says what is missing before a model loads
+            # Says what is missing before a model loads.
+            library.cards.find(library.corpus_or_only(choices.corpus), name)
             # Loaded outside of the reader, whose lock would hold up every other conversation meanwhile.
             loading = _in_background(lambda: load_embedder(name, self.reader.settings.embedders))
             if not wait([loading], timeout=LOADING_IS_SLOW).done:
