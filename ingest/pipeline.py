@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from ingest.chunkers import Chunker, load_chunker
 from ingest.items import Item, find_items, root_of, sha256
 from ingest.parsing import NoTextError, ParseError, UnsupportedFormatError
+from ingest.report import IngestReport, Outcome, Progress, Silence
 from ingest.sandbox import ParserPool
 from ingest.targets import Target
 from rag.cards import IndexCard
@@ -23,62 +23,6 @@ from rag.settings import Settings
 # A group is what is chunked, embedded and committed together.
 GROUP_CHUNKS = 512
 GROUP_DOCUMENTS = 256
-
-
-class Progress(Protocol):
-    """Hears how an ingest goes; the command line draws bars, the application a table."""
-
-    def start(self, items: int, size: int) -> None:
-        """Hears how many items there are, and their bytes."""
-        ...
-
-    def item(self, outcome: "Outcome", size: int) -> None:
-        """Hears what became of an item."""
-        ...
-
-    def embedded(self, embedder: str, vectors: int) -> None:
-        """Hears that vectors were computed and stored."""
-        ...
-
-
-class Silence:
-    """Progress that nobody watches."""
-
-    def start(self, items: int, size: int) -> None:
-        """Says nothing."""
-
-    def item(self, outcome: "Outcome", size: int) -> None:
-        """Says nothing."""
-
-    def embedded(self, embedder: str, vectors: int) -> None:
-        """Says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an item: done, unchanged, skipped, failed or deleted, and why."""
-
-    source: str
-    path: str
-    status: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingest did: every item's outcome, the chunks of the corpus, its index cards, and the seconds it took."""
-
-    corpus: str
-    outcomes: tuple[Outcome, ...]
-    chunks: int
-    cards: tuple[IndexCard, ...]
-    embedded: dict[str, int]
-    seconds: float
-
-    def counts(self) -> dict[str, int]:
-        """Counts the outcomes by status."""
-        found = Counter(outcome.status for outcome in self.outcomes)
-        return {status: found[status] for status in ("done", "unchanged", "skipped", "failed", "deleted")}
 
 
 @dataclass(slots=True)
@@ -322,8 +266,11 @@ class Ingest:
         counts = Counter(outcome.status for outcome in self._outcomes)
         deleted = bool(counts["deleted"])
         for card in self._library.cards.all(self._corpus):
-            if deleted and (card.chunker, card.fingerprint) not in self._targets:
+            target = self._targets.get((card.chunker, card.fingerprint))
+            if target is None and deleted:
                 self._library.cards.recount(card, 0, 0.0, 0.0, card.noise)
+            elif target and self._library.cards.count(card) != (card.documents, card.chunks):
+                target.changed = True  # an ingest was killed after its last commit: it never came to this point
         cards = [target.finish(deleted) for target in self._targets.values()]
         if not counts["failed"]:
             self._library.vectors.empty_trash()

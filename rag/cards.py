@@ -108,6 +108,17 @@ class CardTable:
         ).fetchone()
         return np.frombuffer(row[0], dtype="<f4").reshape(1, -1)
 
+    def count(self, card: IndexCard) -> tuple[int, int]:
+        """Counts the documents and chunks of an index; its card says otherwise after an interrupted ingest."""
+        documents, chunks = self._database.query(
+            """SELECT COUNT(DISTINCT d.id), COUNT(c.id) FROM indexed i
+               JOIN documents d ON d.id = i.document_id
+               LEFT JOIN chunks c ON c.document_id = d.id AND c.chunker = i.chunker
+               WHERE d.corpus = ? AND i.chunker = ? AND i.fingerprint = ?""",
+            (card.corpus, card.chunker, card.fingerprint),
+        ).fetchone()
+        return documents, chunks
+
     def write(self, card: IndexCard, canary: Vectors) -> None:
         """Stores a card, or replaces it."""
         with self._database.transaction() as connection:
@@ -118,13 +129,7 @@ class CardTable:
 
     def recount(self, card: IndexCard, embedded: int, seconds: float, usd: float, noise: Sequence[float]) -> IndexCard:
         """Stores a card with its counts as they are now, and with what was spent since added."""
-        documents, chunks = self._database.query(
-            """SELECT COUNT(DISTINCT d.id), COUNT(c.id) FROM indexed i
-               JOIN documents d ON d.id = i.document_id
-               LEFT JOIN chunks c ON c.document_id = d.id AND c.chunker = i.chunker
-               WHERE d.corpus = ? AND i.chunker = ? AND i.fingerprint = ?""",
-            (card.corpus, card.chunker, card.fingerprint),
-        ).fetchone()
+        documents, chunks = self.count(card)
         updated = replace(
             card,
             documents=documents,

@@ -110,6 +110,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a power cut as well
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # a deleted document leaves the disk, not only the tables
             self._local.connection = connection
             self._connections.add(connection)
         return connection

@@ -58,15 +58,15 @@ def _database(library: Library) -> Finding:
 def _vectors(library: Library, card: IndexCard) -> Finding:
     ids, vectors = library.vectors.of_index(card.corpus, card.chunker, card.fingerprint)
     subject = f"index {card.corpus} / {card.embedder} / {card.chunker}"
-    wrong = bool(ids) and vectors.shape[1] != card.dimension
-    if len(ids) != card.chunks or wrong:
-        return Finding(
-            subject,
-            False,
-            f"{len(ids)} vectors of {vectors.shape[1]} dimensions for {card.chunks} chunks of {card.dimension}",
-            f"Embed what is missing: rag ingest PATH --corpus {card.corpus} --embedder {card.embedder}",
-        )
-    return Finding(subject, True, f"{card.chunks} chunks, all with a vector")
+    documents, chunks = library.cards.count(card)
+    command = f"rag ingest PATH --corpus {card.corpus} --embedder {card.embedder} --chunker {card.chunker}"
+    if len(ids) != chunks or (ids and vectors.shape[1] != card.dimension):
+        detail = f"{len(ids)} vectors of {vectors.shape[1]} dimensions for {chunks} chunks of {card.dimension}"
+        return Finding(subject, False, detail, f"Embed what is missing: {command}")
+    if (documents, chunks) != (card.documents, card.chunks):
+        detail = f"{chunks} chunks, all with a vector, but its card counts {card.chunks}: an ingest was interrupted"
+        return Finding(subject, False, detail, f"Let it end (nothing is embedded twice): {command}")
+    return Finding(subject, True, f"{chunks} chunks, all with a vector")
 
 
 def _chroma(library: Library, card: IndexCard) -> Finding:

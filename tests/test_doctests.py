@@ -15,7 +15,7 @@ def modules():
         yield from (module.name for module in pkgutil.walk_packages(found.__path__, f"{package}."))
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", list(modules()))
 def test_the_examples_of_the_docstrings_hold(name):
     module = importlib.import_module(name)
     assert doctest.testmod(module).failed == 0

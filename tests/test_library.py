@@ -62,6 +62,7 @@ def test_a_fresh_file_gets_the_whole_schema(tmp_path):
     assert database.query("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
     assert database.query("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert database.query("PRAGMA foreign_keys").fetchone()[0] == 1
+    assert database.query("PRAGMA secure_delete").fetchone()[0] == 1
     tables = {row[0] for row in database.query("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"corpora", "documents", "chunks", "vectors", "index_cards", "indexed", "ledger"} <= tables
     database.close()
@@ -206,6 +207,16 @@ def test_deletion_takes_chunks_ledger_and_at_last_vectors(library):
     assert library.vectors.empty_trash() == len(gone.chunks[CHUNKER.name])
     assert [count for _, count, _ in library.vectors.count()] == [len(kept.chunks[CHUNKER.name])]
     assert library.vectors.empty_trash() == 0
+
+
+def test_the_words_of_a_deleted_document_leave_the_disk(library):
+    library.commit(
+        "c", [new_document("a.txt", long_text("heron", 200)), new_document("b.txt", long_text("stork", 200))]
+    )
+    library.delete("c", ["b.txt"])
+    library.close()
+    data = b"".join(path.read_bytes() for path in library.home.iterdir())
+    assert (b"heron" in data, b"stork" in data) == (True, False)
 
 
 def test_a_vector_that_another_chunk_still_uses_outlives_a_deletion(library):

@@ -1,5 +1,6 @@
 """What the documentation says is so: its commands run, its links lead somewhere, its version is the project's."""
 
+import json
 import os
 import re
 import shutil
@@ -14,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(?:console|bash|sh|shell)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)|(?:src|href)=[\"']([^\"']+)[\"']")
-DOCUMENTS = 6
-"""How many of the demo documents the commands are run on: with all of them they take minutes."""
+DOCUMENTS, QUERIES = 3, 6
+"""How much of the demo corpus and its task the commands are run on: with all of it they take minutes."""
 
 
 def commands(text):
@@ -45,17 +46,32 @@ def test_commands_and_links_are_read():
 
 @pytest.fixture
 def checkout(tmp_path):
-    """The repository as links, but with few demo documents; what the commands write stays here."""
+    """The repository as links, but with a little of the demo corpus; what the commands write stays here."""
     work = tmp_path / "checkout"
     (work / "corpus" / "documents").mkdir(parents=True)
+    (work / "corpus" / "task" / "qrels").mkdir(parents=True)
     for path in ROOT.iterdir():
         if path.name != "corpus" and not path.name.startswith("."):
             (work / path.name).symlink_to(path)
-    (work / "corpus" / "task").symlink_to(ROOT / "corpus" / "task")
     texts = sorted((ROOT / "corpus" / "documents").glob("*.md"), key=lambda path: (path.stat().st_size, path.name))
     for path in texts[:DOCUMENTS]:
         shutil.copy(path, work / "corpus" / "documents")
+    cut_task(ROOT / "corpus" / "task", work / "corpus" / "task", {path.name for path in texts[:DOCUMENTS]})
     return work
+
+
+def cut_task(task, cut, documents):
+    """Copies a task with the first queries that one of the documents answers."""
+    header, *judgements = (task / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    fields = [line.split("\t") for line in judgements]
+    kept = list(dict.fromkeys(query for query, document, grade in fields if document in documents and int(grade)))
+    kept = kept[:QUERIES]
+    lines = [line for line in judgements if line.split("\t")[0] in kept]
+    (cut / "qrels" / "test.tsv").write_text(header + "".join(lines), encoding="utf-8")
+    for name in ("queries.jsonl", "answers.jsonl"):
+        records = (task / name).read_text(encoding="utf-8").splitlines(keepends=True)
+        (cut / name).write_text("".join(r for r in records if json.loads(r)["_id"] in kept), encoding="utf-8")
+    shutil.copy(task / "task.toml", cut)
 
 
 def test_the_commands_of_the_readme_run(checkout, tmp_path):

@@ -5,7 +5,7 @@ from rag.embedders import registry
 from rag.embedders.registry import find_spec, load_embedder
 from rag.embedders.spec import unit_rows
 from rag.errors import IndexMismatchError, IndexNotFoundError, UsageError
-from rag.index import OPEN_MARK, ChromaStore, open_chroma, recall
+from rag.index import OPEN_MARK, ChromaStore, is_synced, open_chroma, recall
 from rag.reader import Reader
 from rag.retrievers import LEG_DEPTH, MAX_QUERY_CHARACTERS, ExactSearch, look_up
 from rag.schema import Scored
@@ -210,6 +210,21 @@ def test_an_unclean_close_makes_chroma_start_anew(made):
         assert not (folder / "torn").exists()
         assert store.count(card_of(made, "hash")) == 0
         assert_in_step(made, store)
+
+
+def test_whether_chroma_is_in_step_is_told_without_opening_it(tmp_path, made, ingest):
+    card, mark = card_of(made, "hash"), made.library.home / "chroma" / OPEN_MARK
+    assert not is_synced(made.library, card)
+    with open_chroma(made.library) as store:
+        store.sync(card)
+    assert is_synced(made.library, card)
+    assert not is_synced(made.library, card_of(made, "wordllama"))
+    mark.write_text("12345")  # it was not closed
+    assert not is_synced(made.library, card)
+    mark.unlink()
+    (tmp_path / "docs" / "bread.txt").unlink()
+    ingest(tmp_path / "docs", embedders=["hash"])
+    assert not is_synced(made.library, card)
 
 
 def test_a_collection_that_was_being_written_is_filled_anew(made):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ingest.pipeline import Ingest, IngestReport, Progress
+from ingest.pipeline import Ingest
+from ingest.report import IngestReport, Progress
 from rag.bm25 import open_lexical
 from rag.index import is_synced, open_chroma
 from rag.library import Library

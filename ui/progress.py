@@ -7,7 +7,7 @@ from typing import Never, Self
 
 from tqdm import tqdm
 
-from ingest.pipeline import Outcome
+from ingest.report import Outcome
 
 
 class Bars:

@@ -1,0 +1,63 @@
+"""What an ingest tells: each item's outcome while it runs, and the report at its end."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+from rag.cards import IndexCard
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an item: done, unchanged, skipped, failed or deleted, and why."""
+
+    source: str
+    path: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did: every item's outcome, the chunks of the corpus, its index cards, and the seconds it took."""
+
+    corpus: str
+    outcomes: tuple[Outcome, ...]
+    chunks: int
+    cards: tuple[IndexCard, ...]
+    embedded: dict[str, int]
+    seconds: float
+
+    def counts(self) -> dict[str, int]:
+        """Counts the outcomes by status."""
+        found = Counter(outcome.status for outcome in self.outcomes)
+        return {status: found[status] for status in ("done", "unchanged", "skipped", "failed", "deleted")}
+
+
+class Progress(Protocol):
+    """Hears how an ingest goes; the command line draws bars, the application a table."""
+
+    def start(self, items: int, size: int) -> None:
+        """Hears how many items there are, and their bytes."""
+        ...
+
+    def item(self, outcome: Outcome, size: int) -> None:
+        """Hears what became of an item."""
+        ...
+
+    def embedded(self, embedder: str, vectors: int) -> None:
+        """Hears that vectors were computed and stored."""
+        ...
+
+
+class Silence:
+    """Progress that nobody watches."""
+
+    def start(self, items: int, size: int) -> None:
+        """Says nothing."""
+
+    def item(self, outcome: Outcome, size: int) -> None:
+        """Says nothing."""
+
+    def embedded(self, embedder: str, vectors: int) -> None:
+        """Says nothing."""
