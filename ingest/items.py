@@ -124,10 +124,11 @@ def is_beir(folder: Path) -> bool:
 def beir_items(folder: Path) -> Iterator[Item]:
     """Yields the records of corpus.jsonl; one that has only a title is a document of that text.
 
-    Raises UsageError with file and line for a record that is not BEIR's.
+    A record whose id an earlier line has is refused. Raises UsageError with file and line for what is not BEIR's.
     """
     path = folder / "corpus.jsonl"
-    with path.open(encoding="utf-8") as lines:
+    seen: set[str] = set()
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -142,8 +143,11 @@ def beir_items(folder: Path) -> Iterator[Item]:
                 ) from None
             title, text = _whole_characters(title).strip(), _whole_characters(text).strip()
             parsed = ParsedDocument(title, text) if text else ParsedDocument("", title)
-            refusal = "" if parsed.text else "the record holds no text"
-            yield Item(key, f"{path}#{key}", str(folder), len(line), parsed, refusal)
+            refusal, place = "" if parsed.text else "the record holds no text", f"{path}#{key}"
+            if key in seen:
+                refusal, place = f"an earlier record has the id '{key}' as well", f"{place} (line {number})"
+            seen.add(key)
+            yield Item(key, place, str(folder), len(line), parsed, refusal)
 
 
 def _whole_characters(text: str) -> str:

@@ -91,6 +91,7 @@ class Ingest:
             chunks=max((card.chunks for card in cards), default=0),
             cards=cards,
             embedded=self._embedded(),
+            embedded_for={key: target.embedded for key, target in self._targets.items()},
             seconds=time.perf_counter() - started,
         )
 

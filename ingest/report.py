@@ -19,13 +19,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did: every item's outcome, the chunks of the corpus, its index cards, and the seconds it took."""
+    """What an ingest did: every item's outcome, the chunks of the corpus, its index cards, and the seconds it took.
+
+    `embedded` counts the vectors that were computed, by embedder; `embedded_for` by (chunker, fingerprint).
+    """
 
     corpus: str
     outcomes: tuple[Outcome, ...]
     chunks: int
     cards: tuple[IndexCard, ...]
     embedded: dict[str, int]
+    embedded_for: dict[tuple[str, str], int]
     seconds: float
 
     def counts(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from rag.schema import Leg, Scored, content_id
 from rag.tokens import ANALYZER, tokens
 
 K1, B = 1.5, 0.75
+DRAFT_SECONDS = 3600
 LIKE = 78
 """From this rapidfuzz ratio on, 0 to 100, a word that no passage holds is taken for a misspelt one."""
 OKAPI_EPSILON = 0.25
@@ -231,6 +233,7 @@ def _build(library: Library, corpus: str, chunker: str, folder: Path) -> None:
         draft.rename(folder)
     except OSError:  # another process has put the same index there meanwhile
         shutil.rmtree(draft)
-    for old in folder.parent.iterdir():
-        if old != folder and "." not in old.name:
-            shutil.rmtree(old, ignore_errors=True)
+    for other in folder.parent.iterdir():
+        abandoned = time.time() - other.stat().st_mtime > DRAFT_SECONDS  # by a builder that was killed
+        if other != folder and ("." not in other.name or abandoned):
+            shutil.rmtree(other, ignore_errors=True)

@@ -1,14 +1,13 @@
 """Checks that a library is whole: what `rag doctor` reports. Reads only, and never opens Chroma."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rag.cards import IndexCard
+from rag.embedders.spec import EmbedderSpec
 from rag.index import is_synced
 from rag.library import Library
-
-REBUILD = "Run: rag rebuild (nothing is embedded again)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +20,13 @@ class Finding:
     remedy: str = ""
 
 
-def examine(library: Library) -> list[Finding]:
-    """Checks the database, every index's vectors, the ledger and the caches."""
+def examine(library: Library, embedders: Mapping[str, EmbedderSpec]) -> list[Finding]:
+    """Checks the database, every index's vectors and embedder, the ledger and the caches."""
     findings = [_database(library)]
     if not findings[0].well:  # nothing that is read from it can be trusted
         return findings
     for card in sorted(library.cards.all(), key=lambda card: (card.corpus, card.chunker, card.embedder)):
-        findings += [_vectors(library, card), _chroma(library, card)]
+        findings += [_vectors(library, card), *_embedder(card, embedders), _chroma(library, card)]
     findings += _ledgers(library)
     mark = library.home / "chroma" / "open.pid"
     if mark.exists():
@@ -67,6 +66,19 @@ def _vectors(library: Library, card: IndexCard) -> Finding:
         detail = f"{chunks} chunks, all with a vector, but its card counts {card.chunks}: an ingest was interrupted"
         return Finding(subject, False, detail, f"Let it end (nothing is embedded twice): {command}")
     return Finding(subject, True, f"{chunks} chunks, all with a vector")
+
+
+def _embedder(card: IndexCard, embedders: Mapping[str, EmbedderSpec]) -> Iterator[Finding]:
+    """Yields a finding where the embedder's entry is not the one that the index was built with any more."""
+    spec = embedders.get(card.embedder)
+    if spec is None or spec.fingerprint != card.fingerprint:
+        now = f"'{card.embedder}' now means {spec.provider} model '{spec.model}'" if spec else "no such entry is left"
+        yield Finding(
+            f"embedder of {card.corpus} / {card.embedder} / {card.chunker}",
+            False,
+            f"the index was built with {card.provider} model '{card.model}', revision {card.revision}; {now}",
+            f"Restore the entry, or build an index anew: rag ingest PATH --corpus {card.corpus}",
+        )
 
 
 def _chroma(library: Library, card: IndexCard) -> Finding:

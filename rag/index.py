@@ -21,8 +21,11 @@ OPEN_MARK = "open.pid"
 BATCH = 5_000
 """Vectors in one call; Chroma 1.5.9 refuses more than 5,461."""
 
-HNSW = {"space": "cosine", "ef_search": 400, "ef_construction": 200}
-"""Fixed when a collection is made: a later change of ef_search does not reach a running process."""
+HNSW = {"space": "cosine", "ef_search": 400, "ef_construction": 200, "max_neighbors": 32}
+"""Fixed when a collection is made: a later change of ef_search does not reach a running process.
+
+With Chroma's own 16 neighbours the graph lost up to 4 of 513 much alike notes altogether, others at each opening.
+"""
 
 
 class ChromaStore:

@@ -78,7 +78,7 @@ class DenseRetriever:
 
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
         """Ranks the k nearest chunks of each query."""
-        vectors = self._embedder.embed_queries([query[:MAX_QUERY_CHARACTERS] for query in queries])
+        vectors = self._embedder.embed_queries([_readable(query) for query in queries])
         return [
             [Scored(chunk_id, score, {"dense": Leg(rank, score)}) for rank, (chunk_id, score) in enumerate(found, 1)]
             for found in self._search(vectors, k)
@@ -100,7 +100,7 @@ class LexicalRetriever:
 
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
         """Ranks the k best chunks that share a term with each query."""
-        return [self._index.rank(query[:MAX_QUERY_CHARACTERS], k) for query in queries]
+        return [self._index.rank(_readable(query), k) for query in queries]
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """Finds the k best chunks that share a term with one query."""
@@ -138,6 +138,11 @@ class HybridRetriever:
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """Finds the k best chunks of one query after fusion."""
         return look_up(self._library, self.rank([query], k)[0])
+
+
+def _readable(query: str) -> str:
+    """Returns what is read of a query: its beginning, without halves of surrogate pairs, which no tokenizer takes."""
+    return query[:MAX_QUERY_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
 
 
 def look_up(library: Library, ranking: Sequence[Scored]) -> list[Hit]:

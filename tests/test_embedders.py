@@ -1,10 +1,11 @@
 import socket
+import tomllib
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from rag.embedders.registry import PROVIDERS, find_spec, lacks, load_embedder, parse_spec, table_specs
+from rag.embedders.registry import PROVIDERS, TABLE, find_spec, lacks, load_embedder, parse_spec, table_specs
 from rag.embedders.spec import EmbedderSpec
 from rag.errors import MissingDependencyError, RagError, UsageError
 
@@ -257,3 +258,13 @@ def test_a_model_that_is_not_here_is_an_error_and_not_a_download():
 def test_an_embedder_is_loaded_once():
     assert load_embedder("hash") is load_embedder("hash")
     assert variant("hash", dimension=64) is not load_embedder("hash")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dimension", 0), ("dimension", "512"), ("max_tokens", -1), ("languages", 5), ("languages", "en"), ("model", 3)],
+)
+def test_an_entry_of_the_wrong_type_is_refused_with_its_value(key, value):
+    entry = {**tomllib.loads(TABLE.read_text(encoding="utf-8"))["hash"], key: value}
+    with pytest.raises(UsageError, match=f"^{key} = {value!r} of the embedder \\[mine\\] in rag.toml should be"):
+        parse_spec("mine", entry, "rag.toml")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ingest.chunkers import load_chunker
+from ingest.items import find_items
 from ingest.pipeline import Ingest
 from ingest.sandbox import ParserPool
 from rag.bm25 import open_lexical
@@ -18,7 +19,7 @@ from rag.embedders.registry import find_spec, load_embedder
 from rag.errors import UsageError
 from rag.index import open_chroma
 from rag.library import Library
-from rag.settings import Settings
+from rag.settings import Settings, read_settings
 from ui.ingesting import ingest_paths
 
 HASH = find_spec("hash").fingerprint
@@ -508,3 +509,24 @@ def test_equal_input_gives_equal_ids_and_equal_bytes(tmp_path, docs, ingest):
         dumps.append([library.database.query(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables])
     assert dumps[0] == dumps[1]
     assert [card.noise for card in made[0].report.cards] == [card.noise for card in made[1].report.cards]
+
+
+def test_a_repeated_beir_id_is_skipped_with_its_reason_and_the_first_record_stays(tmp_path):
+    folder = tmp_path / "task"
+    folder.mkdir()
+    (folder / "queries.jsonl").write_text("")
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "the first"}\n{"_id": "a", "text": "the second"}\n')
+    library = Library(tmp_path / "home", create=True)
+    for _ in range(2):  # and again, for the second run must not take the one for a change of the other
+        report = Ingest(library, read_settings(tmp_path / "home"), "task", ["hash"], "whole").run([folder])
+        [skipped] = [outcome for outcome in report.outcomes if outcome.status == "skipped"]
+        assert skipped.reason == "an earlier record has the id 'a' as well"
+        assert [document.text for document in library.documents("task")] == ["the first"]
+    library.close()
+
+
+def test_a_beir_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
+    (tmp_path / "queries.jsonl").write_text("")
+    (tmp_path / "corpus.jsonl").write_bytes('{"_id": "a", "text": "café"}\n'.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"corpus\.jsonl, line 1: UnicodeDecodeError"):
+        find_items([tmp_path])

@@ -34,7 +34,7 @@ def ingest_paths(
 
 def refresh_caches(library: Library, corpus: str | None = None) -> None:
     """Brings the Chroma collections and BM25 indexes of one corpus, or of all, to the state of the library."""
-    cards = [card for card in library.cards.all(corpus) if card.chunks]
+    cards = library.cards.all(corpus)  # an emptied index as well: what was deleted must leave its caches
     for name, chunker in sorted({(card.corpus, card.chunker) for card in cards}):
         open_lexical(library, name, chunker)
     if not all(is_synced(library, card) for card in cards):

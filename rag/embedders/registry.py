@@ -43,7 +43,31 @@ def parse_spec(name: str, entry: Mapping[str, Any], where: str) -> EmbedderSpec:
         raise UsageError(f"The embedder [{name}] in {where} lacks {', '.join(missing)}. Add what is missing.")
     if entry["provider"] not in PROVIDERS:
         raise unknown_name("provider", str(entry["provider"]), PROVIDERS, where=f", in [{name}] of {where}")
+    for key, value in entry.items():
+        if not _fits(key, value):
+            raise UsageError(f"{key} = {value!r} of the embedder [{name}] in {where} should be {_KINDS[key]}.")
     return EmbedderSpec(name=name, **{**entry, "languages": tuple(entry["languages"])})
+
+
+_KINDS = {
+    "dimension": "a whole number of at least 1",
+    "max_tokens": "a whole number of at least 0",
+    "usd_per_million_tokens": "a number of at least 0",
+    "languages": "a list of language codes",
+} | dict.fromkeys(
+    (field.name for field in fields(EmbedderSpec) if field.type is str or field.type == "str"), "a text in quotes"
+)
+
+
+def _fits(key: str, value: object) -> bool:
+    """Tells whether a value is of its key's kind."""
+    if key in ("dimension", "max_tokens"):
+        return isinstance(value, int) and not isinstance(value, bool) and value >= (key == "dimension")
+    if key == "usd_per_million_tokens":
+        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    if key == "languages":
+        return isinstance(value, list) and all(isinstance(code, str) for code in value)
+    return isinstance(value, str)
 
 
 def find_spec(name: str, specs: Mapping[str, EmbedderSpec] | None = None) -> EmbedderSpec:

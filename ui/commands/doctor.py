@@ -14,7 +14,7 @@ def command(context: click.Context, as_json: bool) -> int:
 
     settings = settings_of(context)
     with opened_library(settings) as library:
-        findings = examine(library)
+        findings = examine(library, settings.embedders)
     bad = [finding for finding in findings if not finding.well]
     if as_json:
         rows = [{"subject": f.subject, "well": f.well, "detail": f.detail, "remedy": f.remedy} for f in findings]

@@ -66,7 +66,7 @@ def command(
                         "fingerprint": card.fingerprint,
                         "documents": card.documents,
                         "chunks": card.chunks,
-                        "embedded": report.embedded.get(card.embedder, 0),
+                        "embedded": report.embedded_for.get((card.chunker, card.fingerprint), 0),
                         "seconds": card.seconds,
                         "usd": card.usd,
                     }
@@ -80,7 +80,7 @@ def command(
         told = ", ".join(f"{number} {status}" for status, number in counts.items() if number) or "nothing found"
         click.echo(f"{report.corpus}: {told}; {report.chunks} chunks, {report.seconds:.1f} s")
         for card in report.cards:
-            new = report.embedded.get(card.embedder, 0)
+            new = report.embedded_for.get((card.chunker, card.fingerprint), 0)
             click.echo(
                 f"  {card.embedder:<12} {card.chunks} chunks of {card.documents} documents, {new} newly embedded"
             )
