@@ -22,8 +22,9 @@ echo "setup: installing into $venv with $("$python" --version), about 2.5 GB, a 
 # PyTorch's CPU build: from a local wheel folder where pip is configured with one, from PyTorch's CPU index elsewhere.
 # uv does not read pip's configuration, and a missing find-links folder is a hard error for it.
 torch_source=(--torch-backend cpu)
+tag=$("$venv/bin/python" -c 'import sys; print(f"cp{sys.version_info.major}{sys.version_info.minor}")')
 for folder in $("$venv/bin/python" -m pip config get global.find-links 2>/dev/null) ${PIP_FIND_LINKS:-}; do
-  if compgen -G "$folder/torch-*.whl" >/dev/null; then torch_source=(--find-links "$folder"); fi
+  if compgen -G "$folder/torch-*-$tag-*.whl" >/dev/null; then torch_source=(--find-links "$folder"); fi
 done
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode "${torch_source[@]}" -r requirements.lock
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps -e .

@@ -1,7 +1,7 @@
 """Runs a task's queries through one retriever, folds chunks to documents, and scores the run."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
@@ -82,8 +82,8 @@ def evaluate(
     id (BEIR's `ignore_identical_ids`). `cost` is what is known of the index; the time of a query is measured here.
     Raises RagError for a chunk that is not in `documents` and for a retriever that does not answer every query.
     """
-    chunk_runs = _rank_all(task.queries, retriever, depth, batch)
-    run = {query_id: fold_to_documents(hits, documents) for query_id, hits in chunk_runs.items()}
+    rankings = _rank_all(task.queries, retriever, depth, batch)
+    run = {query_id: fold_to_documents(hits, documents) for query_id, hits in rankings}
     known_cost = {name: None for name in COST_FIELDS} | dict(cost or {})
     return EvalRow(
         task=task.name,
@@ -128,9 +128,11 @@ def _without_ties(ranking: Mapping[str, float]) -> dict[str, float]:
     return strict
 
 
-def _rank_all(queries: Mapping[str, str], retriever: Ranker, depth: int, batch: int) -> dict[str, list[Scored]]:
+def _rank_all(
+    queries: Mapping[str, str], retriever: Ranker, depth: int, batch: int
+) -> Iterator[tuple[str, list[Scored]]]:
+    """Yields query id and ranking, a batch at a time: the chunks of all queries at once would fill the memory."""
     ids, texts = list(queries), list(queries.values())
-    rankings: list[list[Scored]] = []
     for start in range(0, len(texts), batch):
         asked = texts[start : start + batch]
         answered = retriever.rank(asked, depth)
@@ -139,8 +141,7 @@ def _rank_all(queries: Mapping[str, str], retriever: Ranker, depth: int, batch: 
                 f"Retriever '{retriever.name}' gave {len(answered)} rankings for {len(asked)} queries. "
                 "It must give one for each, empty where it found nothing."
             )
-        rankings.extend(answered)
-    return dict(zip(ids, rankings, strict=True))
+        yield from zip(ids[start : start + batch], answered, strict=True)
 
 
 def _median_query_ms(queries: Sequence[str], retriever: Ranker) -> float:

@@ -1,13 +1,18 @@
-"""Fixtures that several files of tests share: a small library made by the real pipeline, without torch."""
+"""Fixtures that several files of tests share: folders of documents, libraries made of them, and the command line."""
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from file_builders import write
 from hypothesis import settings
 
 from rag.offline import go_quiet
 
 go_quiet()
+
+pytest.register_assert_rewrite("cli_contract", "pipeline_results")  # so that what they assert is explained as in a test
 
 settings.register_profile("project", derandomize=True, deadline=None)  # the same examples on every machine
 settings.load_profile("project")
@@ -35,21 +40,56 @@ SMALL_FILES = {
 }
 """Topics far apart, several formats and scripts."""
 
+TASK_FILES = {
+    "corpus.jsonl": (
+        '{"_id": "bread", "title": "", "text": "Sourdough bread proofs for two hours."}\n'
+        '{"_id": "ferry", "title": "Harbour", "text": "The ferries left late because of fog."}\n'
+    ),
+    "queries.jsonl": '{"_id": "q1", "text": "proofing bread"}\n{"_id": "q2", "text": "ferries in the fog"}\n',
+    "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\tbread\t1\nq2\tferry\t1\n",
+}
+"""A task in the layout of BEIR."""
+
+
+# --- folders
+
 
 @pytest.fixture(scope="session")
 def small_folder(tmp_path_factory):
-    """The files above, on disk."""
+    """The small files, on disk."""
     folder = tmp_path_factory.mktemp("small") / "docs"
     for name, text in SMALL_FILES.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write(folder, name, text)
     return folder
+
+
+@pytest.fixture
+def docs(tmp_path):
+    """A folder of three documents, the first with three chunks."""
+    folder = tmp_path / "docs"
+    write(
+        folder, "rivers.md", "# Rivers\n\nRivers run to the sea.\n\n## Nile\n\nIt is long.\n\n## Rhine\n\nIt is cold.\n"
+    )
+    write(folder, "bread.txt", "Sourdough bread rests overnight before it is baked.")
+    write(folder, "sub/tea.txt", "Green tea is brewed at eighty degrees.")
+    return folder
+
+
+@pytest.fixture
+def task(tmp_path):
+    """A BEIR folder of two documents and two queries."""
+    folder = tmp_path / "tiny"
+    for name, text in TASK_FILES.items():
+        write(folder, name, text)
+    return folder
+
+
+# --- libraries made by the pipeline
 
 
 @pytest.fixture(scope="session")
 def small_library(tmp_path_factory, small_folder):
-    """A library of those files under `hash` and `wordllama`; not to be changed: `library`, `settings`, `report`."""
+    """A library of the small files under `hash` and `wordllama`; not to be changed: `library`, `settings`, `report`."""
     from ingest.pipeline import Ingest
     from rag.library import Library
     from rag.settings import read_settings
@@ -83,3 +123,40 @@ def ingest(tmp_path):
     yield run
     for library in opened:
         library.close()
+
+
+# --- the command line
+
+
+@pytest.fixture
+def rag(capsys):
+    """Runs the command line in this process."""
+    from ui.cli import run
+
+    def call(*arguments):
+        status = run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, small_folder):
+    """A library made by the command itself: the small folder under both light embedders."""
+    from ui.cli import run
+
+    folder = tmp_path_factory.mktemp("cli") / "home"
+    command = ["ingest", str(small_folder), "--corpus", "small", "--embedder", "hash", "--embedder", "wordllama"]
+    assert run(["--home", str(folder), *command]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def copied(home, tmp_path_factory):
+    """Makes copies of the library that a test may spoil."""
+
+    def copy():
+        return Path(shutil.copytree(home, tmp_path_factory.mktemp("copy") / "home"))
+
+    return copy

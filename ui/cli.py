@@ -27,6 +27,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"ui.commands.{cmd_name}").command
+        if not any(option.name == "home" for option in command.params):
+            command.params.append(_home_option())  # --home is understood before and after the command
         return command
 
     def resolve_command(
@@ -38,18 +40,29 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option(
-    "--home",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="The library; else RAG_HOME, else .rag.",
+def _home_option() -> click.Option:
+    def keep(context: click.Context, option: click.Parameter, home: Path | None) -> None:
+        if home is not None:
+            context.find_root().obj = home
+
+    return click.Option(
+        ["--home"],
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="The library; else RAG_HOME, else .rag.",
+        expose_value=False,
+        callback=keep,
+    )
+
+
+@click.command(
+    cls=LazyGroup,
+    params=[_home_option()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="rag-embedder-bakeoff", prog_name="rag")
-@click.pass_context
-def rag(context: click.Context, home: Path | None) -> None:
+def rag() -> None:
     """Chat with your documents under any embedder, and find out which one is best on them."""
-    context.obj = home
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
