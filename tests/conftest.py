@@ -5,9 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from file_builders import write
 from hypothesis import settings
 
+from file_builders import write
 from rag.offline import go_quiet
 
 go_quiet()

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_contract import one_line
 
+from cli_contract import one_line
 from ui.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +95,16 @@ def test_the_version_is_the_projects(rag):
 
 
 # --- the library that is meant
+
+
+def test_home_may_stand_before_and_after_the_command(rag, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAG_HOME", raising=False)
+    before = rag("--home", home, "search", "tea", "--json", "--retriever", "lexical")
+    after = rag("search", "tea", "--json", "--retriever", "lexical", "--home", home)
+    assert (before.status, before.out) == (after.status, after.out)
+    assert after.status == 0
+    assert not (tmp_path / ".rag").exists()
 
 
 def test_home_comes_before_the_environment(rag, home, tmp_path, monkeypatch):

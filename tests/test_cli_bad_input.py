@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from cli_contract import one_line
 
 WRONG_NAMES = {

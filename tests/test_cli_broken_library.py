@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import pytest
+
 from cli_contract import DOCTOR, departures, one_line
 
 # --- no library, or nothing in it

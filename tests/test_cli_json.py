@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cli_contract import ASK, CARD, COST, DOCTOR, EMBEDDER, INGEST, LEG, METRICS, SEARCH, departures
 
+from cli_contract import ASK, CARD, COST, DOCTOR, EMBEDDER, INGEST, LEG, METRICS, SEARCH, departures
 from rag.library import Library
 
 ROOT = Path(__file__).parents[1]

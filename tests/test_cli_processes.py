@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cli_contract import SEARCH, departures, one_line
 
 ROOT = Path(__file__).parents[1]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
-from file_builders import make_docx, make_pdf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from file_builders import make_docx, make_pdf
 from ingest.parsing import PARSERS, ParseError, parse_bytes
 from rag.schema import ParsedDocument
 

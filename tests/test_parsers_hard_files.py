@@ -5,8 +5,8 @@ import zipfile
 
 import docx
 import pytest
-from file_builders import make_docx, make_pdf, rezip, save
 
+from file_builders import make_docx, make_pdf, rezip, save
 from ingest.parsers import csv, html
 from ingest.parsers import docx as docx_parser
 from ingest.parsing import NoTextError, ParseError, UnsupportedFormatError, parse_bytes

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from file_builders import write
-from pipeline_results import CHUNKER, HASH, WORDLLAMA, statuses, stored_vectors, texts_in
 
+from file_builders import write
 from ingest.pipeline import Ingest
 from ingest.sandbox import ParserPool
+from pipeline_results import CHUNKER, HASH, WORDLLAMA, statuses, stored_vectors, texts_in
 from rag.cards import CANARY
 from rag.embedders import registry
 from rag.embedders.registry import find_spec, load_embedder

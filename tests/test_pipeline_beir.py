@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from pipeline_results import HASH, reasons, statuses, texts_in
 
 from ingest.items import find_items
 from ingest.pipeline import Ingest
+from pipeline_results import HASH, reasons, statuses, texts_in
 from rag.errors import UsageError
 from rag.library import Library
 from rag.settings import read_settings

@@ -4,7 +4,6 @@ import random
 
 from file_builders import write
 from pipeline_results import CHUNKER, HASH, WORDLLAMA, ledger, statuses, stored_vectors, texts_in
-
 from rag.bm25 import open_lexical
 from rag.embedders import registry
 from rag.index import open_chroma
