@@ -47,6 +47,10 @@ class IndexCard:
     updated: str = ""
     noise: tuple[float, ...] = ()
 
+    def is_cut_by(self, chunker: str | None) -> bool:
+        """Tells whether the chunker is the named one, in full (heading-800-100) or by kind (heading); None is any."""
+        return chunker is None or self.chunker == chunker or self.chunker.startswith(f"{chunker}-")
+
     @classmethod
     def blank(cls, corpus: str, chunker: str, spec: EmbedderSpec) -> "IndexCard":
         """Makes the card of an index that holds nothing yet."""
@@ -89,7 +93,7 @@ class CardTable:
         """
         cards = self.all(corpus)
         for card in cards:
-            if card.embedder == embedder and chunker in (None, card.chunker):
+            if card.embedder == embedder and card.is_cut_by(chunker):
                 return card
         have = ", ".join(sorted({f"{card.embedder} ({card.chunker})" for card in cards})) or "none"
         wanted = f" with chunker '{chunker}'" if chunker else ""

@@ -97,7 +97,7 @@ class Reader:
 
     def _newest(self, corpus: str, chunker: str | None) -> IndexCard:
         for card in self.library.cards.all(corpus):
-            if chunker in (None, card.chunker):
+            if card.is_cut_by(chunker):
                 return card
         wanted = f" under the chunker '{chunker}'" if chunker else ""
         raise IndexNotFoundError(
@@ -113,7 +113,7 @@ class Reader:
             name = newest.embedder
         spec = find_spec(name, self.settings.embedders)
         for card in self.library.cards.all(corpus):
-            if card.fingerprint == spec.fingerprint and card.embedder == name and chunker in (None, card.chunker):
+            if card.fingerprint == spec.fingerprint and card.embedder == name and card.is_cut_by(chunker):
                 return card
         return self.library.cards.find(corpus, name, chunker)
 

@@ -267,6 +267,17 @@ def test_collections_compare_cosines_and_search_widely(made):
 # --- opening: names, and the guard against another model
 
 
+def test_a_chunker_may_be_named_in_full_or_by_its_kind(reader):
+    full = reader.open(embedder="hash", retriever="dense").card.chunker
+    kind = full.partition("-")[0]
+    assert kind != full
+    for name in (full, kind, None):
+        assert reader.open(embedder="hash", retriever="dense", chunker=name).card.chunker == full
+        assert reader.open(retriever="lexical", chunker=name).card.chunker == full
+    with pytest.raises(IndexNotFoundError):
+        reader.open(embedder="hash", retriever="dense", chunker=kind[:-1])
+
+
 def test_what_is_not_said_is_taken_from_the_settings_or_is_the_only_choice(reader):
     opened = reader.open()
     assert (opened.retriever.name, opened.card.corpus) == ("hybrid", "small")

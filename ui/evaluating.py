@@ -48,6 +48,8 @@ class Evaluation:
         for name in retrievers:
             if name not in NAMES:
                 raise unknown_name("retriever", name, NAMES)
+        if set(retrievers) == {"lexical"}:
+            embedders = ["hash"]  # words alone are compared: the cheapest index holds the chunks
         corpus, chunker, embedders = self._prepare(task, embedders, chunker)
         documents = {chunk: source for chunk, _, source in self._library.chunk_passages(corpus, chunker)}
         missing = check_documents(task, set(documents.values()))
@@ -87,10 +89,16 @@ class Evaluation:
     ) -> tuple[str, str, Sequence[str]]:
         """Returns the corpus, the chunker's full name and the embedders, with an index for each."""
         if task.corpus is not None:
-            corpus = self._library.corpus_or_only(task.corpus)
-            cards = [card for card in self._library.cards.all(corpus) if chunker in (None, card.chunker)]
+            corpus = task.corpus
+            beside = task.folder.parent / "documents"
+            command = f"rag ingest {beside if beside.is_dir() else 'PATH'} --corpus {corpus}"
+            if corpus not in self._library.corpora():
+                where = f", which the task {task.folder} is over (to make it: {command})"
+                raise unknown_name("corpus", corpus, self._library.corpora(), where)
+            cards = [card for card in self._library.cards.all(corpus) if card.is_cut_by(chunker)]
             if not cards:
-                raise RagError(f"The corpus '{corpus}' holds no documents. Add them: rag ingest PATH --corpus {corpus}")
+                command += f" --chunker {chunker}" if chunker else ""
+                raise RagError(f"The corpus '{corpus}' holds no documents that are cut so. Add them: {command}")
             known = sorted({card.embedder for card in cards if card.chunker == cards[0].chunker})
             return corpus, cards[0].chunker, embedders or known
         corpus = corpus_of(task.folder)
