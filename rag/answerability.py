@@ -56,12 +56,14 @@ class Answerability:
         A term that no passage holds is taken for the most similarly spelled one, if there is one.
         """
         meant = {self.index.nearest_term(term) or term for term in tokens(query)}
-        weights = {term: self.index.idf(term) for term in meant}
+        weights = {
+            term: self.index.idf(term) for term in sorted(meant)
+        }  # in one order, so that sums are equal to the bit
         total = sum(weights.values())
 
         def share(text: str) -> float:
-            held = meant.intersection(tokens(text))
-            return sum(weights[term] for term in held) / total if total else 0.0
+            held = set(tokens(text))
+            return sum(weight for term, weight in weights.items() if term in held) / total if total else 0.0
 
         return share
 

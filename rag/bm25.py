@@ -180,8 +180,10 @@ class LexicalIndex:
             return None
         from rapidfuzz import fuzz, process
 
-        found = process.extractOne(term, self._engine.vocabulary.keys(), scorer=fuzz.ratio, score_cutoff=LIKE)
-        return str(found[0]) if found else None
+        known = self._engine.vocabulary.keys()
+        alike = process.extract(term, known, scorer=fuzz.ratio, score_cutoff=LIKE, limit=None)
+        # Equally alike terms must not be chosen by the vocabulary's order: it differs from process to process.
+        return max(((likeness, candidate) for candidate, likeness, _ in alike), default=(0, None))[1]
 
     def rank(self, query: str, k: int) -> list[Scored]:
         """Returns the k best chunks; fewer, or none, where fewer share a term with the query."""

@@ -1,6 +1,9 @@
 import json
 import math
 import multiprocessing
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -193,3 +196,15 @@ def test_two_processes_may_build_at_once(tmp_path, ingest):
     assert len(found[0]) == 40
     (built,) = (library.home / "lexical" / "c.heading-800-100").iterdir()  # one index, and no draft left behind
     assert len(json.loads((built / "ids.json").read_text())) == 40
+
+
+def test_of_equally_similar_terms_the_same_one_is_taken_in_every_process():
+    script = (
+        "from rag.bm25 import Bm25sEngine, LexicalIndex\n"
+        "index = LexicalIndex(['a'], Bm25sEngine([['abcdx', 'abcdy', 'abcdz', 'abcdw', 'abcdv']]))\n"
+        "print(index.nearest_term('abcdq'), index.nearest_term('abcdz'), index.nearest_term('qqqqq'))"
+    )
+    for seed in ("1", "2", "3", "4"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        said = subprocess.check_output([sys.executable, "-c", script], text=True, env=environment)
+        assert said.split() == ["abcdz", "abcdz", "None"]
