@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rag.cards import IndexCard
 from rag.embedders.spec import EmbedderSpec
-from rag.index import is_synced
+from rag.index import FOLDER, OPEN_MARK, is_synced
 from rag.library import Library
 
 
@@ -28,7 +28,7 @@ def examine(library: Library, embedders: Mapping[str, EmbedderSpec]) -> list[Fin
     for card in sorted(library.cards.all(), key=lambda card: (card.corpus, card.chunker, card.embedder)):
         findings += [_vectors(library, card), *_embedder(card, embedders), _chroma(library, card)]
     findings += _ledgers(library)
-    mark = library.home / "chroma" / "open.pid"
+    mark = library.home / FOLDER / OPEN_MARK
     if mark.exists():
         findings.append(
             Finding(

@@ -1,5 +1,6 @@
 """The JSON shapes of the command-line contract."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rag.cards import IndexCard
@@ -61,25 +62,5 @@ def answer_shape(answer: Answer) -> Json:
 
 
 def card_shape(card: IndexCard) -> Json:
-    """Returns an index card as `rag indexes --json` prints it."""
-    return {
-        "corpus": card.corpus,
-        "chunker": card.chunker,
-        "embedder": card.embedder,
-        "fingerprint": card.fingerprint,
-        "provider": card.provider,
-        "model": card.model,
-        "revision": card.revision,
-        "dimension": card.dimension,
-        "max_tokens": card.max_tokens,
-        "query_prefix": card.query_prefix,
-        "passage_prefix": card.passage_prefix,
-        "precision": card.precision,
-        "documents": card.documents,
-        "chunks": card.chunks,
-        "embedded": card.embedded,
-        "seconds": card.seconds,
-        "usd": card.usd,
-        "built": card.built,
-        "updated": card.updated,
-    }
+    """Returns an index card as `rag indexes --json` prints it: all of it but the calibration of abstention."""
+    return {name: value for name, value in asdict(card).items() if name != "noise"}

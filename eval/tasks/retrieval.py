@@ -56,11 +56,6 @@ class RetrievalTask:
     answers: tuple[ExpectedAnswer, ...]
     digest: str
 
-    @property
-    def has_kinds(self) -> bool:
-        """Tells whether any scored query says of which kind it is."""
-        return any(self.kinds.values())
-
 
 def load_retrieval_task(folder: Path, split: str = "test") -> RetrievalTask:
     """Reads a task folder.
