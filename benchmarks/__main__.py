@@ -1,13 +1,19 @@
-"""Runs every benchmark, one after the other: `make bench`, or `python -m benchmarks NAME...` for some."""
+"""Runs every benchmark, one after the other: `make bench`, or `python -m benchmarks NAME... [OPTION...]` for some."""
 
 import importlib
 import sys
 
 from rag.offline import go_quiet
 
-NAMES = ("startup", "engines", "answers")
+NAMES = ("startup", "engines", "answers", "ingest")
 
 if __name__ == "__main__":
     go_quiet()
-    for name in sys.argv[1:] or NAMES:
-        importlib.import_module(f"benchmarks.{name}").run()
+    arguments = sys.argv[1:]
+    first_option = next((place for place, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    names, options = arguments[:first_option], arguments[first_option:]
+    if options and names != ["ingest"]:
+        sys.exit("Only `ingest` takes options: python -m benchmarks ingest --help")
+    for name in names or NAMES:
+        run = importlib.import_module(f"benchmarks.{name}").run
+        run(options) if options else run()
