@@ -1,4 +1,4 @@
-"""What there is to ingest: files found under the given paths, or the records of a BEIR folder."""
+"""What there is to ingest: files found under the given paths, files inside archives, or records of a BEIR folder."""
 
 import errno
 import hashlib
@@ -8,33 +8,73 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ingest.archives import Member
 from rag.errors import UsageError
+from rag.library import FILE as LIBRARY
 from rag.schema import ParsedDocument
+
+RECORDS = "corpus.jsonl"
+IN_RECORDS, IN_ARCHIVE = "#", "!/"
+"""What stands in a path between a file and the part of it that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to ingest: a file, or a record that comes parsed already.
+    """One thing to ingest: a file, a member of an archive, or a record of a BEIR folder.
 
-    `source` names it within the corpus; `path` is where it lies (for a record, the file and its id); `root` the given
-    folder or file; `size` its bytes. `refusal` says why it is not to be read at all, and `unreadable` that this is a
-    failure, not a choice.
+    `source` names it within the corpus; `path` is where it lies (of a record, the file and its id; of a member, the
+    archive and its name); `root` is the given folder or file; `size` counts bytes. `place` is where a record's line
+    starts in its file, `member` a member's name. `refusal` says why the item is not to be read at all, and
+    `unreadable` that this is a failure, not a choice.
     """
 
     source: str
     path: str
     root: str
     size: int
-    parsed: ParsedDocument | None = None
+    place: int | None = None
+    member: str = ""
     refusal: str = ""
     unreadable: bool = False
 
-    def read(self) -> bytes:
-        """Returns the bytes whose sha256 tells whether the item has changed; raises OSError."""
-        if self.parsed is None:
-            return Path(self.path).read_bytes()
-        return f"{self.parsed.title}\x1f{self.parsed.text}".encode("utf-8", "surrogatepass")
+    @property
+    def file(self) -> Path:
+        """The file that is to be read."""
+        if self.place is not None:
+            return Path(self.root) / RECORDS
+        return Path(self.path.removesuffix(f"{IN_ARCHIVE}{self.member}") if self.member else self.path)
+
+    def hash(self) -> str:
+        """Returns the sha256 that tells whether a file or a record has changed; raises OSError."""
+        if self.place is None:
+            with self.file.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        record = self.record()
+        return hashlib.sha256(f"{record.title}\x1f{record.text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def record(self) -> ParsedDocument:
+        """Reads a record of a BEIR folder; one that has only a title is a document of that text."""
+        with self.file.open("rb") as file:
+            file.seek(self.place or 0)
+            return _parse_record(json.loads(file.read(self.size)))
+
+
+def members_of(archive: Item, members: Iterable[Member]) -> list[Item]:
+    """Returns the items for the members of an archive, whose sources continue that of the archive."""
+    return [
+        Item(
+            source=f"{archive.source}/{member.name}",
+            path=f"{archive.path}{IN_ARCHIVE}{member.name}",
+            root=archive.root,
+            size=member.size,
+            member=member.name,
+            refusal=member.refusal,
+            unreadable=member.failed,
+        )
+        for member in members
+    ]
 
 
 def find_items(paths: Iterable[Path]) -> list[Item]:
@@ -73,11 +113,14 @@ def _files(root: Path) -> Iterator[Item]:
     closed: list[OSError] = []
     for folder, subfolders, names in os.walk(root, onerror=closed.append):
         here = Path(folder)
+        entered = []
         for name in sorted(subfolders):
-            if name.startswith(".") or (here / name).is_symlink():
-                reason = "a hidden folder" if name.startswith(".") else "a link to a folder, which is not followed"
-                yield _refused(here / name, root, f"{reason}; give its path to ingest it")
-        subfolders[:] = sorted(n for n in subfolders if not n.startswith(".") and not (here / n).is_symlink())
+            reason = _closed(here / name)
+            if reason:
+                yield _refused(here / name, root, reason)
+            else:
+                entered.append(name)
+        subfolders[:] = entered
         for name in sorted(names):
             if name.startswith("."):
                 yield _refused(here / name, root, "a hidden file; give its path to ingest it")
@@ -86,6 +129,17 @@ def _files(root: Path) -> Iterator[Item]:
     for error in closed:
         reason = f"a folder that cannot be read: {error.strerror}"
         yield _refused(Path(error.filename), root, reason, unreadable=True)
+
+
+def _closed(folder: Path) -> str:
+    """Says why a folder is not entered, "" where it is."""
+    if folder.name.startswith("."):
+        return "a hidden folder; give its path to ingest it"
+    if folder.is_symlink():
+        return "a link to a folder, which is not followed; give its path to ingest it"
+    if (folder / LIBRARY).is_file():
+        return "a library of this program"
+    return ""
 
 
 def _file(path: Path, root: Path) -> Item:
@@ -118,36 +172,42 @@ def _spelled(path: Path) -> str:
 
 def is_beir(folder: Path) -> bool:
     """Tells whether a folder is a BEIR task with documents of its own."""
-    return (folder / "corpus.jsonl").is_file() and (folder / "queries.jsonl").is_file()
+    return (folder / RECORDS).is_file() and (folder / "queries.jsonl").is_file()
 
 
 def beir_items(folder: Path) -> Iterator[Item]:
-    """Yields the records of corpus.jsonl; one that has only a title is a document of that text.
+    """Yields the records of corpus.jsonl, which are read again, one by one, when their turn comes.
 
     A record whose id an earlier line has is refused. Raises UsageError with file and line for what is not BEIR's.
     """
-    path = folder / "corpus.jsonl"
+    path = folder / RECORDS
     seen: set[str] = set()
+    place = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            start, place = place, place + len(line)
             if not line.strip():
                 continue
             try:
                 record = json.loads(line)
-                key, title, text = str(record["_id"]), record.get("title") or "", record.get("text") or ""
-                if not isinstance(title, str) or not isinstance(text, str):
-                    raise TypeError("title and text must be strings")
+                key, parsed = str(record["_id"]), _parse_record(record)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UsageError(
                     f'{path}, line {number}: {error!r}; a record is {{"_id": ..., "title": ..., "text": ...}}.'
                 ) from None
-            title, text = _whole_characters(title).strip(), _whole_characters(text).strip()
-            parsed = ParsedDocument(title, text) if text else ParsedDocument("", title)
-            refusal, place = "" if parsed.text else "the record holds no text", f"{path}#{key}"
+            refusal, where = "" if parsed.text else "the record holds no text", f"{path}{IN_RECORDS}{key}"
             if key in seen:
-                refusal, place = f"an earlier record has the id '{key}' as well", f"{place} (line {number})"
+                refusal, where = f"an earlier record has the id '{key}' as well", f"{where} (line {number})"
             seen.add(key)
-            yield Item(key, place, str(folder), len(line), parsed, refusal)
+            yield Item(key, where, str(folder), len(line), place=start, refusal=refusal)
+
+
+def _parse_record(record: dict[str, Any]) -> ParsedDocument:
+    title, text = record.get("title") or "", record.get("text") or ""
+    if not isinstance(title, str) or not isinstance(text, str):
+        raise TypeError("title and text must be strings")
+    title, text = _whole_characters(title).strip(), _whole_characters(text).strip()
+    return ParsedDocument(title, text) if text else ParsedDocument("", title)
 
 
 def _whole_characters(text: str) -> str:
@@ -157,8 +217,3 @@ def _whole_characters(text: str) -> str:
     True
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def sha256(data: bytes) -> str:
-    """Returns the hexadecimal sha256 of bytes."""
-    return hashlib.sha256(data).hexdigest()

@@ -4,9 +4,29 @@ import re
 from pathlib import PurePath
 from typing import Protocol
 
-from ingest.content_kinds import describe_content
+from ingest.content_kinds import DAMAGED_ZIP, ENCRYPTED_OFFICE, ZIP_ARCHIVE, describe_content, known_kind
 from ingest.errors import NoTextError, ParseError, UnsupportedFormatError
-from ingest.parsers import csv, docx, html, markdown, pdf, plain_text
+from ingest.parsers import (
+    csv,
+    docx,
+    eml,
+    epub,
+    html,
+    image,
+    json,
+    markdown,
+    notebook,
+    odp,
+    ods,
+    odt,
+    pdf,
+    plain_text,
+    pptx,
+    rst,
+    rtf,
+    source_code,
+    xlsx,
+)
 from ingest.text_building import one_line
 from rag.errors import RagError
 from rag.schema import ParsedDocument
@@ -27,7 +47,27 @@ class Parser(Protocol):
         """Parses the data; raises ParseError or NoTextError, never returns blank text."""
 
 
-PARSERS: tuple[Parser, ...] = (pdf, docx, html, csv, markdown, plain_text)
+PARSERS: tuple[Parser, ...] = (
+    pdf,
+    image,
+    docx,
+    pptx,
+    xlsx,
+    odt,
+    ods,
+    odp,
+    epub,
+    rtf,
+    html,
+    csv,
+    markdown,
+    rst,
+    notebook,
+    source_code,
+    eml,
+    json,
+    plain_text,
+)
 """In the order in which they are asked: contents with a signature first, kinds of plain text last."""
 
 
@@ -49,6 +89,11 @@ def choose_parser(data: bytes, name: str) -> Parser:
         if parser.accepts(data, name):
             return parser
     raise _not_accepted(data, name)
+
+
+def is_archive(data: bytes, name: str) -> bool:
+    """Tells whether the file is a zip archive of files: no document, nor what is named as one and is not."""
+    return known_kind(data) == ZIP_ARCHIVE and _claimed_format(name) is None
 
 
 def run_parser(parser: Parser, data: bytes, name: str) -> ParsedDocument:
@@ -76,13 +121,24 @@ def format_label(name: str) -> str:
 
 
 def _not_accepted(data: bytes, name: str) -> ParseError:
-    suffix = PurePath(name).suffix.lower()
     content = describe_content(data)
-    claimed = next((parser.FORMAT for parser in PARSERS if suffix in parser.SUFFIXES), None)
-    if claimed and claimed != plain_text.FORMAT:
+    if content == ENCRYPTED_OFFICE:
+        return ParseError("The Office file is encrypted. Save it without a password.")
+    claimed = _claimed_format(name)
+    if claimed:
+        suffix = PurePath(name).suffix.lower()
         return ParseError(f"It is named {suffix} but is no {format_label(claimed)} file: it seems to be {content}.")
+    if content == DAMAGED_ZIP:
+        return ParseError(f"It seems to be {content}.")
     supported = ", ".join(format_label(parser.FORMAT) for parser in PARSERS)
     return UnsupportedFormatError(f"It seems to be {content}. Supported: {supported}.")
+
+
+def _claimed_format(name: str) -> str | None:
+    """Returns the format that a file's name claims; None where it claims none, or plain text, which means little."""
+    suffix = PurePath(name).suffix.lower()
+    claimed = next((parser.FORMAT for parser in PARSERS if suffix in parser.SUFFIXES), None)
+    return None if claimed == plain_text.FORMAT else claimed
 
 
 def _reason(error: Exception) -> str:

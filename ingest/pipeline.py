@@ -1,43 +1,39 @@
-"""The ingest: items to documents, chunks and vectors, committed group by group so that a kill costs seconds of work."""
+"""The ingest: items to documents, chunks and vectors, committed group by group so that a kill costs a second of work.
 
+Its stages overlap. Files are parsed in other processes, ahead of their turn; documents are chunked in the caller's
+thread; the group before is embedded and committed in a second one; Chroma is written in a third (`ingest.caches`).
+"""
+
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ingest.chunkers import Chunker, load_chunker
-from ingest.items import Item, find_items, root_of, sha256
-from ingest.parsing import NoTextError, ParseError, UnsupportedFormatError
-from ingest.report import IngestReport, Outcome, Progress, Silence
+from ingest.items import Item, find_items, root_of
+from ingest.known import UNPACKED, Known
+from ingest.reading import Found, Fresh, Reading, Refused, Unpacked
+from ingest.report import IngestReport, Outcome, Progress, Silence, Stopped
 from ingest.sandbox import ParserPool
+from ingest.shortfalls import shortfalls
 from ingest.targets import Target
+from ingest.writing import Group, Pending, Writer
 from rag.cards import IndexCard
 from rag.embedders.registry import find_spec
 from rag.ledger import LedgerEntry
-from rag.library import Library, NewDocument
-from rag.passages import passage
-from rag.schema import Chunk, Document, content_id
+from rag.library import Library
+from rag.schema import Document
 from rag.settings import Settings
 
-# A group is what is chunked, embedded and committed together.
-GROUP_CHUNKS = 512
-GROUP_DOCUMENTS = 256
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A document on its way: chunked, not yet embedded and committed."""
-
-    item: Item
-    document: Document
-    reason: str
-    targets: list[Target]
-    chunks: dict[str, list[Chunk]] = field(default_factory=dict)
+MOST_PARSERS = 4
 
 
 class Ingest:
-    """One run over some paths into one corpus; the caller holds the writer lock."""
+    """One run into one corpus; the caller holds the writer lock.
+
+    `committed` hears, from another thread, how many vectors have just joined the indexes.
+    """
 
     def __init__(
         self,
@@ -47,19 +43,27 @@ class Ingest:
         embedders: Sequence[str],
         chunker: str,
         progress: Progress | None = None,
+        committed: Callable[[int], None] = lambda vectors: None,
     ) -> None:
         self._library = library
         self._settings = settings
         self._corpus = corpus
         self._progress: Progress = progress or Silence()
+        self._committed = committed
         self._targets: dict[tuple[str, str], Target] = {}
         self._chunkers: dict[str, Chunker] = {}
-        self._asked = [self._target(load_chunker(chunker).name, name) for name in embedders]
+        self._asked = [self._target(self._chunker(chunker).name, name) for name in embedders]
+        self._known = Known(library, corpus)
         self._outcomes: list[Outcome] = []
-        self._group: list[_Pending] = []
-        self._sources = library.sources(corpus)
-        self._ledger = {entry.path: entry for entry in library.ledger.entries(corpus)}
-        self._taken = {entry.source for entry in self._ledger.values()}
+        self._order: dict[str, int] = {}
+        self._group = Group()
+        self._stopped = False
+
+    def _chunker(self, name: str) -> Chunker:
+        if name not in self._chunkers:
+            chunker = load_chunker(name, self._settings.embedders, self._settings.embedder)
+            self._chunkers[name] = self._chunkers[chunker.name] = chunker
+        return self._chunkers[name]
 
     def _target(self, chunker: str, embedder: str) -> Target:
         spec = find_spec(embedder, self._settings.embedders)
@@ -73,26 +77,59 @@ class Ingest:
     def run(self, paths: Iterable[Path]) -> IngestReport:
         """Ingests the paths and returns what became of every item under them; deleted files leave the corpus.
 
-        Raises UsageError for a path that does not exist, before anything is changed.
+        When `progress` raises Stopped the report tells what was done until then. Raises UsageError for a path that
+        does not exist, before anything is changed.
         """
-        started = time.perf_counter()
         roots = list(paths)
         items = find_items(roots)
+
+        def work(writer: Writer) -> None:
+            self._progress.start(len(items), sum(item.size for item in items))
+            self._delete(self._known.vanished(items, {str(root_of(root)) for root in roots}))
+            workers = min(MOST_PARSERS, os.cpu_count() or 1)
+            with ParserPool(workers) as pool:
+                for found in Reading(self._corpus, self._known, pool, workers).read(items):
+                    self._take(found, writer)
+
+        return self._run(work)
+
+    def backfill(self) -> IngestReport:
+        """Puts the documents of the corpus under those of the targets that lack them, without reading any file."""
+        ids = sorted(self._library.sources(self._corpus).values())
+        entries = {entry.source: entry for entry in self._library.ledger.entries(self._corpus)}
+
+        def work(writer: Writer) -> None:
+            self._progress.start(len(ids), self._library.characters(self._corpus))
+            for document_id in ids:
+                document = self._library.document(document_id)
+                if document:
+                    self._order[entries[document.source].path] = len(self._order)
+                    self._add(document, entries[document.source], len(document.text), writer)
+
+        return self._run(work)
+
+    def _run(self, work: Callable[[Writer], None]) -> IngestReport:
+        started = time.perf_counter()
         self._library.add_corpus(self._corpus)
-        self._progress.start(len(items), sum(item.size for item in items))
-        self._delete_vanished(items, {str(root_of(root)) for root in roots})
-        for item, document, reason in self._documents(items):
-            self._add(item, document, reason)
-        self._flush()
+        targets = self._targets.values()  # a view: an older version may bring more of them
+        with Writer(self._library, self._corpus, targets, self._progress, self._tell, self._committed) as writer:
+            try:
+                work(writer)
+                self._flush(writer)
+                writer.finish()
+            except Stopped:
+                self._stopped = True
         cards = self._finish()
         return IngestReport(
             corpus=self._corpus,
-            outcomes=tuple(self._outcomes),
+            outcomes=tuple(sorted(self._outcomes, key=lambda outcome: self._order.get(outcome.path, -1))),
             chunks=max((card.chunks for card in cards), default=0),
             cards=cards,
             embedded=self._embedded(),
             embedded_for={key: target.embedded for key, target in self._targets.items()},
             seconds=time.perf_counter() - started,
+            stopped=self._stopped,
+            warnings=shortfalls(self._library, self._settings, cards),
         )
 
     def _embedded(self) -> dict[str, int]:
@@ -102,85 +139,63 @@ class Ingest:
             counts[target.spec.name] += target.embedded
         return counts
 
-    def _documents(self, items: Sequence[Item]) -> Iterator[tuple[Item, Document, str]]:
-        """Yields the items that are documents, new or stored; tells the outcome of all others."""
-        with ParserPool() as pool:
-            for item in items:
-                if item.refusal:
-                    self._refuse(item, "", "failed" if item.unreadable else "skipped", item.refusal)
-                    continue
-                try:
-                    content_hash = sha256(item.read())
-                except OSError as error:
-                    self._refuse(item, "", "failed", f"cannot be read: {error.strerror or error}")
-                    continue
-                stored = self._stored(item, content_hash)
-                if stored:
-                    yield item, stored, self._ledger[item.path].reason
-                    continue
-                try:
-                    if item.parsed:
-                        kind, parsed = "beir", item.parsed
-                    else:
-                        kind, parsed, content_hash = pool.parse(Path(item.path))
-                except ParseError as error:
-                    status = "skipped" if isinstance(error, NoTextError | UnsupportedFormatError) else "failed"
-                    self._refuse(item, content_hash, status, str(error))
-                    continue
-                source = self._source(item)
-                document = Document(
-                    id=content_id(self._corpus, source, content_hash),
-                    corpus=self._corpus,
-                    source=source,
-                    title=parsed.title,
-                    text=parsed.text,
-                    format=kind,
-                    content_hash=content_hash,
-                    pages=parsed.pages,
-                    headings=parsed.headings,
+    # --- documents
+
+    def _take(self, found: Found, writer: Writer) -> None:
+        """Does what is to be done about an item."""
+        item = found.item
+        self._order[item.path] = len(self._order)
+        if isinstance(found, Unpacked):
+            self._unpack(found)
+            return
+        self._delete(self._known.vanished_members(item, ()))  # where an archive was before
+        if isinstance(found, Refused):
+            self._refuse(found)
+        elif isinstance(found, Fresh):
+            document = found.document
+            self._add(
+                document, self._entry(item, document.source, document.content_hash, found.reason), item.size, writer
+            )
+        else:
+            self._keep(item, found.document_id, writer)
+
+    def _keep(self, item: Item, document_id: str, writer: Writer) -> None:
+        """Leaves a document alone that is under all asked-for indexes, or puts it under those that it lacks."""
+        entry = self._known.entry(item)
+        if entry is None:
+            raise RuntimeError(f"{item.path} is unchanged, but the ledger has no line for it.")
+        complete = self._library.indexes_of(document_id)
+        if all(target.key in complete for target in self._asked):
+            if entry.root != item.root:  # it was given by another path this time
+                self._library.ledger.record(
+                    self._corpus, self._entry(item, entry.source, entry.content_hash, entry.reason)
                 )
-                yield item, document, "; ".join(parsed.warnings)
+            self._tell(Outcome(entry.source, item.path, "unchanged", entry.reason), item.size)
+            return
+        document = self._library.document(document_id)
+        if document:
+            self._add(document, self._entry(item, entry.source, entry.content_hash, entry.reason), item.size, writer)
 
-    def _stored(self, item: Item, content_hash: str) -> Document | None:
-        """Returns the document that this very content gave before, if it is still there."""
-        entry = self._ledger.get(item.path)
-        if entry is None or entry.status != "done" or entry.content_hash != content_hash:
-            return None
-        return self._library.document(self._sources.get(entry.source, ""))
-
-    def _source(self, item: Item) -> str:
-        """Names the item within the corpus: the name it had, or its relative path, made longer where that is taken."""
-        entry = self._ledger.get(item.path)
-        if entry:
-            return entry.source
-        names = (item.source, f"{Path(item.root).name}/{item.source}", item.path)
-        source = next(name for name in names if name not in self._taken)
-        self._taken.add(source)
-        return source
-
-    def _add(self, item: Item, document: Document, reason: str) -> None:
-        """Chunks a document under all its targets and puts it into the group, or finds that nothing is to be done."""
+    def _add(self, document: Document, entry: LedgerEntry, size: int, writer: Writer) -> None:
+        """Chunks a document under all targets that lack it and puts it into the group."""
         complete = self._library.indexes_of(document.id)
         targets = [target for target in (*self._asked, *self._kept(document)) if target.key not in complete]
         if not targets:
-            entry = self._ledger.get(item.path)
-            if entry and entry.status != "done":  # a version that failed has come and gone
-                self._library.ledger.record(self._corpus, self._entry(item, document, "done", reason))
-            self._tell(Outcome(document.source, item.path, "unchanged", reason), item.size)
+            self._library.ledger.record(self._corpus, entry)  # a version that failed has come and gone
+            self._tell(Outcome(entry.source, entry.path, "unchanged", entry.reason), size)
             return
-        pending = _Pending(item, document, reason, list(dict.fromkeys(targets)))
+        pending = Pending(document, entry, size, list(dict.fromkeys(targets)))
+        cut = {chunker for chunker, _ in complete}
         for name in {target.chunker for target in pending.targets}:
-            if name not in self._chunkers:
-                self._chunkers[name] = load_chunker(name)
-            pending.chunks[name] = self._chunkers[name].split(document)
-        self._group.append(pending)
-        waiting = sum(len(chunks) for each in self._group for chunks in each.chunks.values())
-        if waiting >= GROUP_CHUNKS or len(self._group) >= GROUP_DOCUMENTS:
-            self._flush()
+            stored = self._library.document_chunks(document.id, name) if name in cut else None
+            pending.chunks[name] = self._chunker(name).split(document) if stored is None else stored
+        self._group.add(pending)
+        if self._group.is_full:
+            self._flush(writer)
 
     def _kept(self, document: Document) -> Iterator[Target]:
         """Yields the targets that the older version of a document has, so that a change takes it out of no index."""
-        old = self._sources.get(document.source)
+        old = self._known.document_of(document.source)
         if old and old != document.id:
             names = {(card.chunker, card.fingerprint): card.embedder for card in self._library.cards.all(self._corpus)}
             for chunker, fingerprint in sorted(self._library.indexes_of(old)):
@@ -189,94 +204,73 @@ class Ingest:
                 if spec and spec.fingerprint == fingerprint:
                     yield self._target(chunker, name)
 
-    def _flush(self) -> None:
-        """Embeds the group under each target, commits its documents in one transaction, and tells their outcome."""
-        if not self._group:
-            return
-        for target in self._targets.values():
-            passages = [
-                passage(pending.document.title, chunk.heading, chunk.text)
-                for pending in self._group
-                if target in pending.targets
-                for chunk in pending.chunks[target.chunker]
-            ]
-            if passages:
-                target.embed_missing(passages, self._progress.embedded)
-        self._library.commit(
-            self._corpus,
-            [
-                NewDocument(
-                    pending.document,
-                    pending.chunks,
-                    tuple(target.key for target in pending.targets),
-                    self._entry(pending.item, pending.document, "done", pending.reason),
-                )
-                for pending in self._group
-            ],
-        )
-        for pending in self._group:
-            self._sources[pending.document.source] = pending.document.id
-            self._tell(Outcome(pending.document.source, pending.item.path, "done", pending.reason), pending.item.size)
-        self._group.clear()
+    def _flush(self, writer: Writer) -> None:
+        if self._group.documents:
+            group, self._group = self._group, Group()
+            writer.put(group)
 
-    # --- the outcomes
+    # --- what gives no document
 
-    def _entry(self, item: Item, document: Document, status: str, reason: str) -> LedgerEntry:
-        return LedgerEntry(document.source, item.path, item.root, document.content_hash, status, reason)
-
-    def _refuse(self, item: Item, content_hash: str, status: str, reason: str) -> None:
+    def _refuse(self, found: Refused) -> None:
         """Records an item that gives no document; what it gave before leaves the corpus, unless it only failed now."""
-        source = self._source(item)
-        if source in self._sources and status == "skipped":
+        item, reason = found.item, found.reason
+        source = self._known.source_of(item)
+        status = found.status
+        if self._known.document_of(source) and status == "skipped":
             self._library.delete(self._corpus, [source])
-            del self._sources[source]
-        elif source in self._sources:
+            self._known.drop_document(source)
+        elif self._known.document_of(source):
             reason += "; the version of before stays in the corpus"
-        entry = LedgerEntry(source, item.path, item.root, content_hash, status, reason)
-        self._library.ledger.record(self._corpus, entry)
+        if not self._known.is_removed(item):
+            entry = LedgerEntry(source, item.path, item.root, found.content_hash, status, reason)
+            self._library.ledger.record(self._corpus, entry)
         self._tell(Outcome(source, item.path, status, reason), item.size)
+
+    def _unpack(self, found: Unpacked) -> None:
+        """Records an archive, whose members are the documents, and lets go what it gave before."""
+        item = found.item
+        source = self._known.source_of(item)
+        if self._known.document_of(source):
+            self._library.delete(self._corpus, [source])
+            self._known.drop_document(source)
+        self._delete(self._known.vanished_members(item, found.members))
+        reason = f"an archive of {len(found.members)} files"
+        entry = LedgerEntry(source, item.path, item.root, found.content_hash, UNPACKED, reason)
+        self._library.ledger.record(self._corpus, entry)
+        self._tell(Outcome(source, item.path, UNPACKED, reason), 0)
+
+    def _delete(self, gone: Sequence[LedgerEntry]) -> None:
+        """Deletes the documents of files that are not there any more."""
+        self._library.delete(self._corpus, [entry.source for entry in gone])
+        for entry in gone:
+            self._known.forget(entry)
+            if not Path(entry.path).is_dir():  # a folder that was refused before and is entered now
+                self._tell(Outcome(entry.source, entry.path, "deleted", "the file is not there any more"), 0)
+
+    def _entry(self, item: Item, source: str, content_hash: str, reason: str) -> LedgerEntry:
+        return LedgerEntry(source, item.path, item.root, content_hash, "done", reason)
 
     def _tell(self, outcome: Outcome, size: int) -> None:
         self._outcomes.append(outcome)
         self._progress.item(outcome, size)
 
-    def _delete_vanished(self, items: Sequence[Item], roots: set[str]) -> None:
-        """Deletes the documents whose file was under one of the roots and is there no more.
-
-        What lies in a folder that was not entered, such as a hidden one given by its own path before, has not vanished.
-        """
-        present = {item.path for item in items}
-        closed = [item.path for item in items if item.refusal]
-        gone = [
-            entry
-            for entry in self._ledger.values()
-            if entry.path not in present
-            and any(_lies_under(entry.path, root) for root in roots)
-            and not any(_lies_under(entry.path, folder) for folder in closed)
-        ]
-        self._library.delete(self._corpus, [entry.source for entry in gone])
-        for entry in gone:
-            self._sources.pop(entry.source, None)
-            self._taken.discard(entry.source)
-            del self._ledger[entry.path]
-            if not Path(entry.path).is_dir():  # a folder that was refused before and is entered now
-                self._tell(Outcome(entry.source, entry.path, "deleted", "the file is not there any more"), 0)
+    # --- the end
 
     def _finish(self) -> tuple[IndexCard, ...]:
-        """Brings the cards up to date and, where nothing was left undone, drops the vectors of deleted chunks."""
+        """Brings the cards up to date, drops the vectors of deleted chunks, and empties the log that still holds them.
+
+        Vectors wait where something was left undone: one that was paid for may be that of a document yet to come.
+        """
         counts = Counter(outcome.status for outcome in self._outcomes)
-        deleted = bool(counts["deleted"])
         for card in self._library.cards.all(self._corpus):
             target = self._targets.get((card.chunker, card.fingerprint))
-            if target is None and deleted:
+            documents, chunks = self._library.cards.count(card)
+            if target and (chunks > card.chunks or (chunks and not card.noise)):
+                target.changed = True  # now, or by an ingest that was killed before it came to this point
+            elif (documents, chunks) != (card.documents, card.chunks):
                 self._library.cards.recount(card, 0, 0.0, 0.0, card.noise)
-            elif target and self._library.cards.count(card) != (card.documents, card.chunks):
-                target.changed = True  # an ingest was killed after its last commit: it never came to this point
-        cards = [target.finish(deleted) for target in self._targets.values()]
-        if not counts["failed"]:
+        cards = [target.finish() for target in self._targets.values()]
+        if not counts["failed"] and not self._stopped:
             self._library.vectors.empty_trash()
+        self._library.database.checkpoint()
         return tuple(card for card in cards if card)
-
-
-def _lies_under(path: str, root: str) -> bool:
-    return path == root or path.startswith((root.rstrip("/") + "/", root.rstrip("/") + "/corpus.jsonl#"))

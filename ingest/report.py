@@ -1,7 +1,8 @@
 """What an ingest tells: each item's outcome while it runs, and the report at its end."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rag.cards import IndexCard
@@ -9,7 +10,7 @@ from rag.cards import IndexCard
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an item: done, unchanged, skipped, failed or deleted, and why."""
+    """What became of an item: done, unchanged, skipped, failed or deleted, and why; or unpacked, for an archive."""
 
     source: str
     path: str
@@ -21,7 +22,9 @@ class Outcome:
 class IngestReport:
     """What an ingest did: every item's outcome, the chunks of the corpus, its index cards, and the seconds it took.
 
-    `embedded` counts the vectors that were computed, by embedder; `embedded_for` by (chunker, fingerprint).
+    `embedded` counts the vectors that were computed, by embedder; `embedded_for` by (chunker, fingerprint). `stopped`
+    says that somebody ended it early. `warnings` are sentences about what an index does not hold, by (chunker,
+    fingerprint).
     """
 
     corpus: str
@@ -31,15 +34,24 @@ class IngestReport:
     embedded: dict[str, int]
     embedded_for: dict[tuple[str, str], int]
     seconds: float
+    stopped: bool = False
+    warnings: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
-        """Counts the outcomes by status."""
+        """Counts the outcomes by status; an archive is no document, only its members are."""
         found = Counter(outcome.status for outcome in self.outcomes)
         return {status: found[status] for status in ("done", "unchanged", "skipped", "failed", "deleted")}
 
 
+class Stopped(Exception):  # noqa: N818 - no error, like KeyboardInterrupt
+    """Somebody has stopped an ingest: raised by a `Progress`, it ends the run; what is committed stays committed."""
+
+
 class Progress(Protocol):
-    """Hears how an ingest goes; the command line draws bars, the application a table."""
+    """Hears how an ingest goes, from several threads; the command line draws bars, the application a table.
+
+    Any of its methods may raise `Stopped`.
+    """
 
     def start(self, items: int, size: int) -> None:
         """Hears how many items there are, and their bytes."""
@@ -49,8 +61,12 @@ class Progress(Protocol):
         """Hears what became of an item."""
         ...
 
+    def planned(self, embedder: str, vectors: int) -> None:
+        """Hears that so many more vectors are missing under an embedder, and will be computed."""
+        ...
+
     def embedded(self, embedder: str, vectors: int) -> None:
-        """Hears that vectors were computed and stored."""
+        """Hears that so many of them were computed and stored."""
         ...
 
 
@@ -61,6 +77,9 @@ class Silence:
         """Says nothing."""
 
     def item(self, outcome: Outcome, size: int) -> None:
+        """Says nothing."""
+
+    def planned(self, embedder: str, vectors: int) -> None:
         """Says nothing."""
 
     def embedded(self, embedder: str, vectors: int) -> None:

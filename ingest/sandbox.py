@@ -6,13 +6,11 @@ import queue
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, NamedTuple, Self, cast
 
+from ingest.archives import Member
 from ingest.errors import NoTextError, ParseError, UnsupportedFormatError
 from ingest.frames import FrameError, Message, read_frame, write_frame
 from ingest.parsing import format_label
@@ -37,6 +35,13 @@ class Parsed(NamedTuple):
     content_hash: str
 
 
+class Archive(NamedTuple):
+    """What became of a file that is an archive of files: its members, and the sha256 of its bytes."""
+
+    members: tuple[Member, ...]
+    content_hash: str
+
+
 class ParserPool:
     """Parses files in up to `workers` child processes, which start when first needed and are used again.
 
@@ -50,7 +55,6 @@ class ParserPool:
                 f"A parser pool needs 1 worker, {MIN_MEMORY_MB} MB and some seconds at least; "
                 f"it was given {workers}, {memory_mb} and {seconds}."
             )
-        self._workers = workers
         self._children = [_Child(memory_mb, seconds) for _ in range(workers)]
         self._idle: queue.LifoQueue[_Child] = queue.LifoQueue()
         for child in self._children:
@@ -69,34 +73,26 @@ class ParserPool:
         for child in self._children:
             child.close()
 
-    def parse(self, path: Path) -> Parsed:
-        """Parses a file; raises ParseError, NoTextError or UnsupportedFormatError with the child's message."""
+    def parse(self, path: Path) -> Parsed | Archive:
+        """Parses a file, or lists what an archive holds.
+
+        Raises ParseError, NoTextError or UnsupportedFormatError with the child's message.
+        """
+        return self._ask({"path": str(path.absolute())})
+
+    def parse_member(self, path: Path, name: str) -> Parsed:
+        """Parses a file in an archive; the hash is that of the member's bytes, errors are as for `parse`."""
+        result = self._ask({"path": str(path.absolute()), "member": name})
+        if isinstance(result, Archive):
+            raise ParseError(f"The parser was asked for the member {name!r} and answered with an archive.")
+        return result
+
+    def _ask(self, request: Message) -> Parsed | Archive:
         child = self._idle.get()
         try:
-            return child.parse(path)
+            return child.ask(request)
         finally:
             self._idle.put(child)
-
-    def imap(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Parsed | ParseError]]:
-        """Yields each path with its document or its error, in order, while up to `workers` files are parsed ahead."""
-        ahead: deque[tuple[Path, Future[Parsed]]] = deque()
-        threads = ThreadPoolExecutor(self._workers, thread_name_prefix="parser")
-        try:
-            for path in paths:
-                ahead.append((path, threads.submit(self.parse, path)))
-                if len(ahead) > self._workers:
-                    yield _outcome(*ahead.popleft())
-            while ahead:
-                yield _outcome(*ahead.popleft())
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _outcome(path: Path, future: "Future[Parsed]") -> tuple[Path, Parsed | ParseError]:
-    try:
-        return path, future.result()
-    except ParseError as error:
-        return path, error
 
 
 class _Child:
@@ -111,13 +107,13 @@ class _Child:
         self._starting = threading.Lock()  # so that no process is started behind the back of `close`
         self._parsing = threading.Lock()
 
-    def parse(self, path: Path) -> Parsed:
+    def ask(self, request: Message) -> Parsed | Archive:
         with self._parsing:
             process = self._running()
             deadline = _Deadline(process, self._seconds)
             self._files += 1
             try:
-                return self._exchange(process, deadline, path)
+                return self._exchange(process, deadline, request)
             finally:
                 if deadline.has_passed or self._files >= _FILES_PER_CHILD or process.poll() is not None:
                     self._stop()
@@ -141,7 +137,7 @@ class _Child:
         limits = {"memory_mb": self._memory_mb, "seconds": self._seconds}
         ready = None
         with _Deadline(process, _START_SECONDS), contextlib.suppress(FrameError):
-            ready = self._ask(process, limits)
+            ready = self._send(process, limits)
         if ready is None:
             self._stop()
             raise RagError(
@@ -150,12 +146,14 @@ class _Child:
             )
         return process
 
-    def _exchange(self, process: "subprocess.Popen[bytes]", deadline: "_Deadline", path: Path) -> Parsed:
-        """Has a file parsed and returns the document, or raises the error, of the child's answer."""
+    def _exchange(
+        self, process: "subprocess.Popen[bytes]", deadline: "_Deadline", request: Message
+    ) -> Parsed | Archive:
+        """Has a file parsed and returns the document or the archive, or raises the error, of the child's answer."""
         label = "parser"
         try:
             with deadline:
-                answer = self._ask(process, {"path": str(path.absolute())})
+                answer = self._send(process, request)
                 if answer and answer["status"] == "parsing":
                     label = f"{format_label(str(answer['format']))} parser"
                     answer = self._read(process)
@@ -164,12 +162,12 @@ class _Child:
             if answer["status"] == "out of memory":
                 self._stop()
                 raise ParseError(f"The {label} was stopped: it used more than {self._memory_mb} MB.")
-            return _parsed(answer)
+            return _result(answer)
         except (ValueError, KeyError, TypeError) as error:  # FrameError is a ValueError
             self._stop()
             raise ParseError(f"The {label} was stopped: its answer was no document ({error!r}).") from error
 
-    def _ask(self, process: "subprocess.Popen[bytes]", message: Message) -> Message | None:
+    def _send(self, process: "subprocess.Popen[bytes]", message: Message) -> Message | None:
         """Sends a message and returns the answer; None where the child is gone."""
         try:
             write_frame(_pipe(process.stdin), message)
@@ -246,10 +244,16 @@ def _pipe(pipe: IO[bytes] | None) -> BinaryIO:
     return cast(BinaryIO, pipe)  # never None: `_start` asks for pipes
 
 
-def _parsed(answer: Message) -> Parsed:
-    """Returns the document of an answer, or raises its error; KeyError, TypeError or ValueError for neither."""
+def _result(answer: Message) -> Parsed | Archive:
+    """Returns what an answer holds, or raises its error; KeyError, TypeError or ValueError where it is neither."""
     if answer["status"] == "error":
         raise _ERRORS[answer["kind"]](str(answer["message"]))
+    if answer["status"] == "archive":
+        members = tuple(
+            Member(str(name), int(size), str(refusal), bool(failed))
+            for name, size, refusal, failed in answer["members"]
+        )
+        return Archive(members, str(answer["content_hash"]))
     document = answer["document"]
     parsed = ParsedDocument(
         title=str(document["title"]),

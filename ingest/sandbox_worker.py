@@ -1,24 +1,26 @@
 """The child of a parser pool: `python -m ingest.sandbox_worker`, one file after another within limits.
 
-The parent sends {"memory_mb": ..., "seconds": ...} once, then {"path": ...} for each file. The child answers
-{"status": "ready"}, and for each file {"status": "parsing", "format": ...} and then "document", "error" or
-"out of memory".
+The parent sends {"memory_mb": ..., "seconds": ...} once, then {"path": ...} for each file, with "member" for a file in
+an archive. The child answers {"status": "ready"}, and for each file {"status": "parsing", "format": ...} and then
+"document", "archive", "error" or "out of memory".
 """
 
 import contextlib
 import hashlib
+import io
 import math
 import os
 import queue
 import sys
 import threading
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ingest.errors import ParseError
+from ingest.archives import OpenArchive
+from ingest.errors import ParseError, UnsupportedFormatError
 from ingest.frames import Message, read_frame, write_frame
-from ingest.parsing import choose_parser, run_parser
+from ingest.parsing import choose_parser, is_archive, run_parser
 
 _MAX_REQUEST_BYTES = 1 << 20
 
@@ -33,10 +35,11 @@ def main() -> None:
     write_frame(replies, {"status": "ready"})
     waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests, waiting), daemon=True).start()
+    last = _LastArchive()
     while True:
         request = waiting.get()
         _limit_cpu(float(limits["seconds"]))
-        _answer(Path(request["path"]), replies)
+        write_frame(replies, _answer(request, last, replies))
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -58,26 +61,59 @@ def _receive(requests: BinaryIO, waiting: "queue.SimpleQueue[Message]") -> None:
         waiting.put(request)
 
 
-def _answer(path: Path, replies: BinaryIO) -> None:
+def _answer(request: Message, last: "_LastArchive", replies: BinaryIO) -> Message:
+    path = Path(request["path"])
     try:
-        answer = _parse(path, replies)
+        if "member" in request:
+            return _parse_member(last.open(path), str(request["member"]), replies)
+        return _parse(path.read_bytes(), path.name, replies)
     except MemoryError:
-        answer = {"status": "out of memory"}
+        return {"status": "out of memory"}
     except ParseError as error:
-        answer = {"status": "error", "kind": type(error).__name__, "message": str(error)}
+        return {"status": "error", "kind": type(error).__name__, "message": str(error)}
     except OSError as error:
         message = f"The file cannot be read: {error.strerror or type(error).__name__}."
-        answer = {"status": "error", "kind": ParseError.__name__, "message": message}
-    write_frame(replies, answer)
+        return {"status": "error", "kind": ParseError.__name__, "message": message}
 
 
-def _parse(path: Path, replies: BinaryIO) -> Message:
-    data = path.read_bytes()
-    parser = choose_parser(data, path.name)
+def _parse(data: bytes, name: str, replies: BinaryIO) -> Message:
+    if is_archive(data, name):
+        write_frame(replies, {"status": "parsing", "format": "zip"})
+        members = OpenArchive(io.BytesIO(data)).members
+        return {"status": "archive", "content_hash": hashlib.sha256(data).hexdigest(), "members": members}
+    parser = choose_parser(data, name)
     write_frame(replies, {"status": "parsing", "format": parser.FORMAT})
-    document = run_parser(parser, data, path.name)
+    document = run_parser(parser, data, name)
     content_hash = hashlib.sha256(data).hexdigest()
     return {"status": "document", "format": parser.FORMAT, "content_hash": content_hash, "document": asdict(document)}
+
+
+def _parse_member(archive: OpenArchive, member: str, replies: BinaryIO) -> Message:
+    data, name = archive.read(member), PurePosixPath(member).name
+    if is_archive(data, name):
+        raise UnsupportedFormatError("It is an archive in an archive; unpack it.")
+    return _parse(data, name, replies)
+
+
+class _LastArchive:
+    """The archive of which the last member was parsed: its next one need not read a long directory again."""
+
+    def __init__(self) -> None:
+        self._version: tuple[object, ...] = ()
+        self._file: BinaryIO | None = None
+        self._archive: OpenArchive | None = None
+
+    def open(self, path: Path) -> OpenArchive:
+        """Opens an archive, or returns it where it is open and has not changed since; raises OSError, ParseError."""
+        status = path.stat()
+        version = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+        if self._archive is None or self._version != version:
+            self._archive = None
+            if self._file:
+                self._file.close()
+            self._file = path.open("rb")
+            self._archive, self._version = OpenArchive(self._file), version
+        return self._archive
 
 
 def _limit_memory(memory_mb: int) -> None:

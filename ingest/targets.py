@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ingest.report import Progress
 from rag.calibration import measure_noise
 from rag.cards import IndexCard, check_embedder, embed_canary
 from rag.embedders.registry import load_embedder
@@ -10,8 +11,9 @@ from rag.embedders.spec import Embedder, EmbedderSpec
 from rag.library import Library
 from rag.passages import passage_key
 
-# Vectors stored at once: small enough that a kill costs seconds of work, large enough to batch well.
-STORE_EVERY = 128
+STORE_SECONDS = 1.0
+"""How long a slice of passages should take: its vectors are stored at its end, so that a kill costs so much work."""
+FIRST_SLICE, LARGEST_SLICE = 64, 512
 
 CHARACTERS_PER_TOKEN = 4
 """What a token is taken for where the bill is estimated; the vendor's own count differs by language."""
@@ -35,6 +37,7 @@ class Target:
         self._specs = specs
         self._seconds = 0.0
         self._usd = 0.0
+        self._slice = FIRST_SLICE
         self._embedder: Embedder | None = None
 
     @property
@@ -42,27 +45,36 @@ class Target:
         """The (chunker, fingerprint) pair that names the index within its corpus."""
         return self.chunker, self.spec.fingerprint
 
-    def embed_missing(self, passages: Sequence[str], report: Callable[[str, int], None]) -> None:
+    def embed_missing(self, passages: Sequence[str], progress: Progress, stopped: Callable[[], bool]) -> None:
         """Computes and stores the vectors that the library lacks, a slice at a time, equal passages once.
 
-        `report` hears the embedder's name and the number of vectors after each slice.
+        Between two slices `stopped` is asked whether to leave it at that.
         """
         self.changed = True
         texts = {passage_key(text): text for text in passages}
         missing = self._library.vectors.missing(self.spec.fingerprint, list(texts))
         wanted = sorted(missing, key=lambda key: (len(texts[key]), key))  # equal lengths together waste least padding
         embedder = self._open()
-        for first in range(0, len(wanted), STORE_EVERY):
-            keys = wanted[first : first + STORE_EVERY]
+        progress.planned(self.spec.name, len(wanted))
+        while wanted and not stopped():
+            keys, wanted = wanted[: self._slice], wanted[self._slice :]
             batch = [texts[key] for key in keys]
             started = time.perf_counter()
             vectors = embedder.embed_passages(batch)
-            self._seconds += time.perf_counter() - started
+            took = time.perf_counter() - started
+            self._seconds += took
+            self._slice = max(1, min(LARGEST_SLICE, 2 * self._slice, int(len(batch) * STORE_SECONDS / max(took, 1e-6))))
             tokens = sum(map(len, batch)) / CHARACTERS_PER_TOKEN
             self._usd += tokens * self.spec.usd_per_million_tokens / 1e6
-            self._library.vectors.add(self.spec.fingerprint, keys, vectors)
+            self._library.vectors.add(self.spec.fingerprint, keys, vectors, self._count_tokens(batch))
             self.embedded += len(keys)
-            report(self.spec.name, len(keys))
+            progress.embedded(self.spec.name, len(keys))
+
+    def _count_tokens(self, passages: Sequence[str]) -> Sequence[int]:
+        """Counts what the model is given, where it has a limit: an embedder without one never cuts anything."""
+        if not self.spec.max_tokens:
+            return [0] * len(passages)
+        return self._open().count_tokens(passages)
 
     def _open(self) -> Embedder:
         """Loads the embedder and makes sure that it is the one the index was built with, if there is one."""
@@ -81,12 +93,10 @@ class Target:
         cards = self._library.cards.all(self._corpus)
         return next((card for card in cards if (card.chunker, card.fingerprint) == self.key), None)
 
-    def finish(self, deleted: bool) -> IndexCard | None:
+    def finish(self) -> IndexCard | None:
         """Writes the card as the index is now and returns it; None where there is no such index."""
         card = self._card()
-        if card is None or not (self.changed or deleted):
+        if card is None or not self.changed:
             return card
-        noise: Sequence[float] = card.noise
-        if self.changed:
-            noise = measure_noise(self._library, card, self._open())
+        noise = measure_noise(self._library, card, self._open())
         return self._library.cards.recount(card, self.embedded, self._seconds, self._usd, noise)

@@ -1,6 +1,7 @@
 """Text as documents hold it: clean characters, and lines whose offsets are known while they are written."""
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from rag.schema import Heading
@@ -59,6 +60,20 @@ class TextBuilder:
         """Appends a line that is a heading; level 1 is the top."""
         text = one_line(line)
         self._headings.append(Heading(self.add(text, gap), level, text))
+
+    def add_all(self, other: "TextBuilder", gap: int = 2) -> None:
+        """Appends all that another builder holds, with its headings."""
+        start = self.add(other.text, gap)
+        self._headings += [Heading(start + heading.start, heading.level, heading.text) for heading in other.headings]
+
+    def add_sheet(self, name: str, lines: Iterable[str]) -> None:
+        """Appends the lines of a spreadsheet's sheet below its name as a heading; nothing for a sheet without lines."""
+        gap = 2
+        for line in lines:
+            if gap == 2 and name.strip():
+                self.add_heading(name, 1)
+            self.add(line, gap)
+            gap = 1
 
     def _append(self, part: str) -> None:
         self._parts.append(part)

@@ -25,6 +25,8 @@ from rag.tokens import ANALYZER, tokens
 
 K1, B = 1.5, 0.75
 DRAFT_SECONDS = 3600
+DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError)
+"""What reading an index raises whose files are missing, cut short or overwritten."""
 LIKE = 78
 """From this rapidfuzz ratio on, 0 to 100, a word that no passage holds is taken for a misspelt one."""
 OKAPI_EPSILON = 0.25
@@ -101,6 +103,9 @@ class Bm25sEngine:
             return 0
         starts = self._model.scores["indptr"]
         return int(starts[column + 1] - starts[column])
+
+    def __len__(self) -> int:
+        return self._count
 
     def save(self, folder: Path) -> None:
         """Writes the index into a folder, to be memory-mapped by `load`."""
@@ -209,19 +214,50 @@ def open_lexical(library: Library, corpus: str, chunker: str, engine: str = "bm2
         return LexicalIndex(ids, RankBm25Engine(passages))
     if engine != "bm25s":
         raise unknown_name("BM25 engine", engine, ("bm25s", "rank-bm25"))
-    versions = library.home / "lexical" / f"{corpus}.{chunker}"
-    folder = versions / content_id(library.state_of(corpus), ANALYZER)
-    if not folder.is_dir():
-        _build(library, corpus, chunker, folder)
+    folder = lexical_folder(library, corpus, chunker)
+    if folder.is_dir():
+        try:
+            return _load(folder)
+        except DAMAGE:  # a cache: what cannot be read is built anew
+            shutil.rmtree(folder)
+    _build(library, corpus, chunker, folder)
+    return _load(folder)
+
+
+def lexical_folder(library: Library, corpus: str, chunker: str) -> Path:
+    """Returns where the BM25 index for the present state of a corpus lies, or will lie once it is built."""
+    return library.home / "lexical" / f"{corpus}.{chunker}" / content_id(library.state_of(corpus), ANALYZER)
+
+
+def find_lexical_damage(library: Library, corpus: str, chunker: str) -> str:
+    """Says what is wrong with a BM25 index that was built for the present state of a corpus; "" where nothing is."""
+    try:
+        index = _load(lexical_folder(library, corpus, chunker))
+    except DAMAGE as error:
+        return f"it cannot be read ({type(error).__name__}: {error})"
+    count = sum(1 for _ in library.chunk_passages(corpus, chunker))
+    return "" if len(index) == count else f"it holds {len(index)} of {count} chunks"
+
+
+def _load(folder: Path) -> LexicalIndex:
+    """Opens a stored index; raises one of DAMAGE where its files are not whole."""
     ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-    return LexicalIndex(ids, Bm25sEngine.load(folder))
+    engine = Bm25sEngine.load(folder)
+    if len(engine) != len(ids):
+        raise ValueError(f"{len(ids)} ids for {len(engine)} passages")
+    return LexicalIndex(ids, engine)
 
 
 def _passages(library: Library, corpus: str, chunker: str) -> tuple[list[str], list[list[str]]]:
+    """Returns chunk ids and the terms of their passages, with the name of the file where a document has no title.
+
+    People search for the names of their files; embedded they would make a renamed file a changed one.
+    """
+    names = library.untitled_names(corpus)
     ids, passages = [], []
-    for chunk_id, text, _ in library.chunk_passages(corpus, chunker):
+    for chunk_id, text, source in library.chunk_passages(corpus, chunker):
         ids.append(chunk_id)
-        passages.append(tokens(text))
+        passages.append(tokens(f"{names[source]} {text}" if source in names else text))
     return ids, passages
 
 

@@ -11,24 +11,31 @@ import numpy as np
 from rag.cards import IndexCard
 from rag.embedders.spec import Embedder
 from rag.library import Library
-from rag.retrievers import ExactSearch
 
+SOURCES = 2_000
+"""Chunks that words are drawn from, at most."""
 SALADS = 100
 WORDS = 7
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BLOCK = 10_000
 
 
 def measure_noise(library: Library, card: IndexCard, embedder: Embedder) -> tuple[float, ...]:
-    """Returns the quantiles above of the best cosine over seeded word salads; empty for an index without chunks."""
+    """Returns the quantiles above of the best cosine over seeded word salads; empty for an index without chunks.
+
+    Words are drawn from some chunks, evenly spread, and vectors are read in blocks, so that memory is bounded.
+    """
     words = [
         [word for word in text.split() if len(word) > 3]
-        for _, text, _ in library.chunk_passages(card.corpus, card.chunker)
+        for text in library.some_passages(card.corpus, card.chunker, SOURCES)
     ]
     words = [choices for choices in words if choices]
     if not words:
         return ()
     chance = random.Random(card.fingerprint)  # the same index gives the same salads
     salads = [" ".join(chance.choice(chance.choice(words)) for _ in range(WORDS)) for _ in range(SALADS)]
-    found = ExactSearch.over(library, card)(embedder.embed_queries(salads), 1)
-    best = [ranking[0][1] for ranking in found if ranking]
-    return tuple(round(float(value), 6) for value in np.quantile(best, QUANTILES)) if best else ()
+    queries = embedder.embed_queries(salads)
+    best = np.full(SALADS, -np.inf, dtype=np.float32)
+    for _, vectors in library.vectors.blocks(card.corpus, card.chunker, card.fingerprint, BLOCK):
+        best = np.maximum(best, (queries @ vectors.T).max(axis=1))
+    return tuple(round(float(value), 6) for value in np.quantile(best, QUANTILES)) if np.isfinite(best).all() else ()

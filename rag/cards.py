@@ -115,10 +115,9 @@ class CardTable:
     def count(self, card: IndexCard) -> tuple[int, int]:
         """Counts the documents and chunks of an index; its card says otherwise after an interrupted ingest."""
         documents, chunks = self._database.query(
-            """SELECT COUNT(DISTINCT d.id), COUNT(c.id) FROM indexed i
-               JOIN documents d ON d.id = i.document_id
-               LEFT JOIN chunks c ON c.document_id = d.id AND c.chunker = i.chunker
-               WHERE d.corpus = ? AND i.chunker = ? AND i.fingerprint = ?""",
+            """SELECT COUNT(DISTINCT i.document_id), COUNT(c.id) FROM indexed i
+               LEFT JOIN chunks c ON c.document_id = i.document_id AND c.chunker = i.chunker
+               WHERE i.corpus = ? AND i.chunker = ? AND i.fingerprint = ?""",
             (card.corpus, card.chunker, card.fingerprint),
         ).fetchone()
         return documents, chunks

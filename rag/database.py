@@ -85,6 +85,40 @@ MIGRATIONS = (
         clean      INTEGER NOT NULL
     );
     """,
+    """
+    -- ISO 639-1, empty where it cannot be told
+    ALTER TABLE documents ADD COLUMN language TEXT NOT NULL DEFAULT '';
+    -- of the passage, uncut; NULL for vectors older than the column
+    ALTER TABLE vectors ADD COLUMN tokens INTEGER;
+    CREATE TABLE additions (  -- takes the place of `indexed`; in its order a cache catches up
+        seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+        corpus      TEXT NOT NULL,
+        chunker     TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+        UNIQUE (document_id, chunker, fingerprint)
+    );
+    INSERT INTO additions (corpus, chunker, fingerprint, document_id)
+        SELECT d.corpus, i.chunker, i.fingerprint, d.id FROM indexed i JOIN documents d ON d.id = i.document_id;
+    DROP TABLE indexed;
+    ALTER TABLE additions RENAME TO indexed;
+    CREATE INDEX indexed_by_index ON indexed (corpus, chunker, fingerprint, seq);
+    CREATE TABLE removed (  -- chunks that were deleted, until every cache has let them go
+        seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+        corpus   TEXT NOT NULL,
+        chunker  TEXT NOT NULL,
+        chunk_id TEXT NOT NULL
+    );
+    CREATE INDEX removed_by_chunker ON removed (corpus, chunker, seq);
+    DROP TABLE chroma_state;
+    CREATE TABLE chroma_state (  -- how far a collection has caught up with `indexed` and `removed`
+        collection TEXT PRIMARY KEY,
+        corpus     TEXT NOT NULL,
+        chunker    TEXT NOT NULL,
+        added      INTEGER NOT NULL,
+        removed    INTEGER NOT NULL
+    );
+    """,
 )
 
 
@@ -152,6 +186,13 @@ class Database:
             if connection.in_transaction:  # SQLite itself rolls back after some errors, such as a full disk
                 connection.execute("ROLLBACK")
             raise
+
+    def checkpoint(self) -> None:
+        """Moves the write-ahead log into the file and empties it: it still holds what was deleted since.
+
+        While another process reads, the log keeps its place until the next call or until the last reader has closed.
+        """
+        self._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Closes the connections of all threads."""

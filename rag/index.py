@@ -6,15 +6,28 @@ a store, and one that reads never sees new vectors (measured with Chroma 1.5.9; 
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rag.cards import IndexCard
+from rag.chroma_state import (
+    collection_name,
+    forget,
+    forget_all,
+    is_caught_up,
+    last_removal,
+    removed_after,
+    state_of,
+    write_state,
+)
 from rag.library import Library
 from rag.schema import Vectors
+from rag.vectors import Place
 
 FOLDER = "chroma"
 OPEN_MARK = "open.pid"
@@ -29,60 +42,75 @@ With Chroma's own 16 neighbours the graph lost up to 4 of 513 much alike notes a
 
 
 class ChromaStore:
-    """The Chroma folder of a library, opened by the process that holds the writer lock."""
+    """The Chroma folder of a library, opened by the process that holds the writer lock; threads may share it.
+
+    A folder that was not closed is checked in a process of its own first, and thrown away where it is in doubt.
+    """
 
     def __init__(self, library: Library) -> None:
-        import chromadb
-        from chromadb.config import Settings
+        from rag.chroma_check import is_trustworthy
 
         self._library = library
+        self._writing = threading.Lock()
         folder = library.home / FOLDER
-        mark = library.home / FOLDER / OPEN_MARK
-        if mark.exists():  # the last process did not close it: torn graph files may open once and crash later
+        self._mark = folder / OPEN_MARK
+        if self._mark.exists() and not is_trustworthy(library):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "chroma.sqlite3").exists():
-            with library.database.transaction() as connection:
-                connection.execute("DELETE FROM chroma_state")
-        mark.write_text(str(os.getpid()), encoding="utf-8")
-        self._mark = mark
-        self._client: Any = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
+            forget_all(library)
+        self._mark.write_text(str(os.getpid()), encoding="utf-8")
+        self._client = open_client(folder)
 
     def close(self) -> None:
-        """Closes Chroma and takes the mark away that would make the next process rebuild it."""
-        self._client.close()
-        self._mark.unlink(missing_ok=True)
+        """Closes Chroma and takes the mark away that would make the next process doubt it."""
+        with self._writing:
+            self._client.close()
+            self._mark.unlink(missing_ok=True)
 
     def sync(self, card: IndexCard) -> None:
-        """Brings an index's collection to the state of the library: adds and removes what differs, or fills it anew."""
-        name, revision = collection_name(card), self._library.revision(card.corpus)
-        state = _state(self._library, name)
-        if state == (revision, True):
-            return
-        _, finished = state
-        collection = self._collection(name, keep=finished)
-        self._write_state(name, revision, clean=False)
+        """Brings an index's collection up to date with the library, or fills it anew where the two do not agree.
 
-        ids, vectors = self._library.vectors.of_index(card.corpus, card.chunker, card.fingerprint)
-        stored = set(collection.get(include=[])["ids"])
-        gone = sorted(stored.difference(ids))
-        for first in range(0, len(gone), BATCH):
-            collection.delete(ids=gone[first : first + BATCH])
-        new = [position for position, chunk_id in enumerate(ids) if chunk_id not in stored]
-        for first in range(0, len(new), BATCH):
-            positions = new[first : first + BATCH]
-            collection.add(ids=[ids[position] for position in positions], embeddings=vectors[positions])
+        Only what was added and removed since the last time is written, in batches, so memory stays bounded.
+        """
+        with self._writing:
+            if is_caught_up(self._library, card):
+                return
+            self._catch_up(card)
+            have, wanted = self.count(card), self._library.cards.count(card)[1]
+            # Where another thread has changed the index meanwhile, the next time will tell.
+            if have != wanted and is_caught_up(self._library, card):
+                self._drop(card)
+                self._catch_up(card)
 
-        self._write_state(name, revision, clean=True)
+    def _catch_up(self, card: IndexCard) -> None:
+        """Removes and then adds; done twice, or over a write that was never recorded, it changes nothing."""
+        name = collection_name(card)
+        state = state_of(self._library, card)
+        if state is None:  # whatever stands there under this name, nobody knows what it holds
+            self._drop(card)
+        added, removed = state or (0, last_removal(self._library, card))
+        collection = self._client.get_or_create_collection(name, configuration={"hnsw": HNSW}, embedding_function=None)
+        write_state(self._library, card, added, removed)
+        while gone := removed_after(self._library, card, removed, BATCH):
+            collection.delete(ids=[chunk_id for _, chunk_id in gone])
+            removed = gone[-1][0]
+            write_state(self._library, card, added, removed)
+        place = Place(added)
+        while rows := self._library.vectors.after(card.corpus, card.chunker, card.fingerprint, place, BATCH):
+            collection.add(ids=rows.ids, embeddings=rows.vectors)
+            place = rows.place
+            write_state(self._library, card, place.seq - 1, removed)  # of its last document chunks may be left
+        write_state(self._library, card, place.seq, removed)
 
-    def _collection(self, name: str, keep: bool) -> Any:
-        if not keep and name in {collection.name for collection in self._client.list_collections()}:
+    def _drop(self, card: IndexCard) -> None:
+        name = collection_name(card)
+        forget(self._library, card)
+        if name in self._names():
             self._client.delete_collection(name)
-        return self._client.get_or_create_collection(name, configuration={"hnsw": HNSW}, embedding_function=None)
 
-    def _write_state(self, name: str, revision: int, clean: bool) -> None:
-        with self._library.database.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO chroma_state VALUES (?, ?, ?)", (name, revision, int(clean)))
+    def _names(self) -> set[str]:
+        return {collection.name for collection in self._client.list_collections()}
 
     def search(self, card: IndexCard, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
         """Finds about the k nearest chunks of each query row, best first, as (chunk id, cosine)."""
@@ -103,23 +131,24 @@ class ChromaStore:
     def count(self, card: IndexCard) -> int:
         """Returns how many chunks the index's collection holds, 0 where there is none."""
         name = collection_name(card)
-        if name not in {collection.name for collection in self._client.list_collections()}:
+        if name not in self._names():
             return 0
         return int(self._client.get_collection(name, embedding_function=None).count())
 
 
+def open_client(folder: Path) -> Any:
+    """Opens a folder with chromadb, telemetry off."""
+    import chromadb
+    from chromadb.config import Settings
+
+    return chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
+
+
 def is_synced(library: Library, card: IndexCard) -> bool:
     """Tells from library.db alone, without opening Chroma, whether an index's collection is up to date."""
-    unclosed = (library.home / FOLDER / OPEN_MARK).exists()
-    present = (library.home / FOLDER / "chroma.sqlite3").exists()
-    return present and not unclosed and _state(library, collection_name(card)) == (library.revision(card.corpus), True)
-
-
-def _state(library: Library, name: str) -> tuple[int, bool]:
-    """Returns the revision that a collection holds and whether it was finished; (0, False) where there is none."""
-    query = "SELECT revision, clean FROM chroma_state WHERE collection = ?"
-    row = library.database.query(query, (name,)).fetchone()
-    return (int(row[0]), bool(row[1])) if row else (0, False)
+    folder = library.home / FOLDER
+    present = (folder / "chroma.sqlite3").exists() and not (folder / OPEN_MARK).exists()
+    return present and is_caught_up(library, card)
 
 
 @contextmanager
@@ -130,11 +159,6 @@ def open_chroma(library: Library) -> Iterator[ChromaStore]:
         yield store
     finally:
         store.close()
-
-
-def collection_name(card: IndexCard) -> str:
-    """Names the collection of an index: one for each corpus, chunker and embedder fingerprint."""
-    return f"{card.corpus}.{card.chunker}.{card.fingerprint}"
 
 
 def recall(exact: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:

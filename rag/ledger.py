@@ -11,7 +11,10 @@ from rag.database import Database
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One file: `status` is done, skipped or failed; `reason` says why, or holds warnings of a file that is done."""
+    """One file: `reason` says why it has its status, or holds warnings of a file that is done.
+
+    `status` is done, skipped, failed, unpacked (an archive: its members have lines of their own) or removed (by hand).
+    """
 
     source: str
     path: str

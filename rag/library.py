@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from sqlite3 import Connection
 
 from rag.cards import CardTable
@@ -116,12 +116,15 @@ class Library:
         return self._documents("corpus = ? ORDER BY source", corpus)
 
     def _documents(self, where: str, value: str) -> Iterator[Document]:
-        columns = "id, corpus, source, title, text, format, content_hash, pages, headings"
-        for *fields, pages, headings in self.database.query(f"SELECT {columns} FROM documents WHERE {where}", (value,)):
+        columns = "id, corpus, source, title, text, format, content_hash, pages, headings, language"
+        for *fields, pages, headings, language in self.database.query(
+            f"SELECT {columns} FROM documents WHERE {where}", (value,)
+        ):
             yield replace(
                 Document(*fields),
                 pages=tuple(json.loads(pages)),
                 headings=tuple(Heading(*heading) for heading in json.loads(headings)),
+                language=language,
             )
 
     def sources(self, corpus: str) -> dict[str, str]:
@@ -153,6 +156,34 @@ class Library:
         for chunk_id, title, heading, text, source in rows:
             yield chunk_id, passage(title, heading, text), source
 
+    def untitled_names(self, corpus: str) -> dict[str, str]:
+        """Maps the source of each file without a title of its own to the stem of its name."""
+        query = "SELECT source FROM documents WHERE corpus = ? AND title = '' AND format != 'beir'"
+        return {source: PurePosixPath(source).stem for (source,) in self.database.query(query, (corpus,))}
+
+    def document_chunks(self, document_id: str, chunker: str) -> list[Chunk]:
+        """Returns the chunks of a document under a chunker, in the order of their starts."""
+        rows = self.database.query(
+            """SELECT id, document_id, start, "end", page, heading, text FROM chunks
+               WHERE document_id = ? AND chunker = ? ORDER BY start, "end" """,
+            (document_id, chunker),
+        )
+        return [Chunk(*row) for row in rows]
+
+    def characters(self, corpus: str) -> int:
+        """Returns the length of all documents of a corpus together."""
+        query = "SELECT COALESCE(SUM(LENGTH(text)), 0) FROM documents WHERE corpus = ?"
+        return int(self.database.query(query, (corpus,)).fetchone()[0])
+
+    def some_passages(self, corpus: str, chunker: str, most: int) -> list[str]:
+        """Returns the passages of at most so many chunks, spread evenly over the chunk ids of a corpus."""
+        query = """SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document_id
+                   WHERE d.corpus = ? AND c.chunker = ? ORDER BY c.id"""
+        ids = [row[0] for row in self.database.query(query, (corpus, chunker))]
+        chosen = ids[:: -(-len(ids) // most)] if ids else []
+        found = self.chunks(chosen)
+        return [passage(found[key].title, found[key].chunk.heading, found[key].chunk.text) for key in chosen]
+
     def indexes_of(self, document_id: str) -> set[tuple[str, str]]:
         """Returns the (chunker, fingerprint) pairs under which a document is complete."""
         rows = self.database.query("SELECT chunker, fingerprint FROM indexed WHERE document_id = ?", (document_id,))
@@ -167,14 +198,16 @@ class Library:
                 _insert(connection, new)
             _bump(connection, corpus)
 
-    def delete(self, corpus: str, sources: Sequence[str]) -> None:
-        """Deletes documents with their chunks and their lines in the ledger."""
+    def delete(self, corpus: str, sources: Sequence[str], entries: Sequence[LedgerEntry] = ()) -> None:
+        """Deletes documents with their chunks and their lines in the ledger, and writes other lines in their place."""
         if not sources:
             return
         with self.database.transaction() as connection:
             for source in sources:
-                connection.execute("DELETE FROM documents WHERE corpus = ? AND source = ?", (corpus, source))
+                _delete(connection, "d.corpus = ? AND d.source = ?", (corpus, source))
                 connection.execute("DELETE FROM ledger WHERE corpus = ? AND source = ?", (corpus, source))
+            for entry in entries:
+                write_entry(connection, corpus, entry)
             _bump(connection, corpus)
 
 
@@ -182,14 +215,22 @@ def _bump(connection: Connection, corpus: str) -> None:
     connection.execute("UPDATE corpora SET revision = revision + 1 WHERE name = ?", (corpus,))
 
 
+def _delete(connection: Connection, where: str, values: tuple[str, ...]) -> None:
+    """Deletes documents with their chunks, and notes which chunks the caches have to let go."""
+    connection.execute(
+        f"""INSERT INTO removed (corpus, chunker, chunk_id)
+            SELECT d.corpus, c.chunker, c.id FROM documents d JOIN chunks c ON c.document_id = d.id WHERE {where}""",
+        values,
+    )
+    connection.execute(f"DELETE FROM documents AS d WHERE {where}", values)
+
+
 def _insert(connection: Connection, new: NewDocument) -> None:
     document = new.document
+    values = (document.corpus, document.source, document.id)
+    _delete(connection, "d.corpus = ? AND d.source = ? AND d.id != ?", values)
     connection.execute(
-        "DELETE FROM documents WHERE corpus = ? AND source = ? AND id != ?",
-        (document.corpus, document.source, document.id),
-    )
-    connection.execute(
-        "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             document.id,
             document.corpus,
@@ -200,6 +241,7 @@ def _insert(connection: Connection, new: NewDocument) -> None:
             document.content_hash,
             json.dumps(document.pages),
             json.dumps([(heading.start, heading.level, heading.text) for heading in document.headings]),
+            document.language,
         ),
     )
     for chunker, chunks in new.chunks.items():
@@ -221,7 +263,7 @@ def _insert(connection: Connection, new: NewDocument) -> None:
             ),
         )
     connection.executemany(
-        "INSERT OR IGNORE INTO indexed VALUES (?, ?, ?)",
-        ((document.id, chunker, fingerprint) for chunker, fingerprint in new.indexes),
+        "INSERT OR IGNORE INTO indexed (corpus, chunker, fingerprint, document_id) VALUES (?, ?, ?, ?)",
+        ((document.corpus, chunker, fingerprint, document.id) for chunker, fingerprint in new.indexes),
     )
     write_entry(connection, document.corpus, new.entry)

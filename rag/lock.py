@@ -22,7 +22,7 @@ def writer_lock(home: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / FILE)
+    lock = FileLock(home / FILE, thread_local=False)  # taken by one thread of the application, freed by another
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,7 +1,9 @@
 """Opens retrievers over a library and keeps what they need in memory: where the core's parts are put together."""
 
 import threading
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,15 +39,16 @@ class Opened:
 class Reader:
     """Opens retrievers by name; models, vectors and BM25 indexes are loaded once for each state of a corpus.
 
-    With `chroma` dense search is Chroma's; without it every stored vector is compared, and chromadb is never imported.
-    May be used from several threads.
+    With `chroma`, which may be set at any time, dense search is Chroma's; without it every stored vector is compared,
+    and chromadb is never imported. May be used from several threads.
     """
 
     def __init__(self, library: Library, settings: Settings, chroma: ChromaStore | None = None) -> None:
         self.library = library
         self.settings = settings
-        self._chroma = chroma
-        self._kept: dict[Hashable, tuple[str, Any]] = {}
+        self.chroma = chroma
+        self._kept: dict[tuple[str, ...], tuple[str, Any]] = {}
+        self._held: Counter[str] = Counter()
         self._lock = threading.RLock()
 
     def open(
@@ -119,11 +122,27 @@ class Reader:
 
     # --- what is kept in memory
 
-    def _keep(self, key: Hashable, state: str, make: Callable[[], Any]) -> Any:
-        """Returns what was made under the key in this state, or makes it and forgets that of an older state."""
+    @contextmanager
+    def holding(self, corpus: str) -> Iterator[None]:
+        """While this lasts, searches of a corpus keep to what they have loaded: it is being ingested into.
+
+        Otherwise each commit would make the next question load everything anew. What was deleted is left out all the
+        same, and what is new is found at the end.
+        """
+        self._held[corpus] += 1
+        try:
+            yield
+        finally:
+            self._held[corpus] -= 1
+
+    def _keep(self, key: tuple[str, ...], state: str, make: Callable[[], Any]) -> Any:
+        """Returns what was made under the key in this state, or makes it and forgets that of an older state.
+
+        The second part of a key is its corpus.
+        """
         with self._lock:
             kept = self._kept.get(key)
-            if kept is None or kept[0] != state:
+            if kept is None or (kept[0] != state and not self._held[key[1]]):
                 kept = self._kept[key] = (state, make())
             return kept[1]
 
@@ -149,12 +168,18 @@ class Reader:
 
     def _search(self, card: IndexCard, search: str | None) -> Search:
         state = self.library.state_of(card.corpus)
-        if search == "ann" and self._chroma is None:
+        chroma = self.chroma
+        if search == "ann" and chroma is None:
             raise UsageError("Approximate search needs Chroma, which only the running application opens: rag ui")
-        if self._chroma is not None and search != "exact":
-            chroma = self._chroma
-            self._keep(("chroma", card.corpus, card.chunker, card.fingerprint), state, lambda: chroma.sync(card))
+        if chroma is not None and search != "exact":
+            key = ("chroma", card.corpus, card.chunker, card.fingerprint)
+            self._keep(key, state, lambda: self._sync(chroma, card))
             return lambda queries, k: chroma.search(card, queries, k)
         key = ("exact", card.corpus, card.chunker, card.fingerprint)
         exact: ExactSearch = self._keep(key, state, lambda: ExactSearch.over(self.library, card))
         return exact
+
+    def _sync(self, chroma: ChromaStore, card: IndexCard) -> None:
+        """Brings a collection up to date, unless the ingest that is going on does that itself."""
+        if not (self._held[card.corpus] and chroma.count(card)):
+            chroma.sync(card)

@@ -55,7 +55,8 @@ class Document:
     """One source file, or one BEIR record, of a corpus.
 
     `source` is the path relative to the ingested folder (or the BEIR id) and is unique within the corpus;
-    `content_hash` is the sha256 of the source's bytes.
+    `content_hash` is the sha256 of the source's bytes. `language` is the ISO 639-1 code of most of the text, "" where
+    it cannot be told.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Document:
     content_hash: str
     pages: tuple[int, ...] = ()
     headings: tuple[Heading, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4
 WORD = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]+")
 IS_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
-ANALYZER = "snowball-english-bigram-1"
+ANALYZER = "snowball-english-bigram-2"
 """Names this analysis; a lexical index built by another one is built anew."""
 
 _local = threading.local()

@@ -1,6 +1,7 @@
 """Stored vectors, keyed by (fingerprint, sha256 of the passage): each is computed, and paid for, once."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,6 +10,22 @@ from rag.schema import Vectors
 
 # SQLite takes 32,766 variables in a statement; smaller slices keep the statement cache useful.
 SLICE = 500
+
+
+class Place(NamedTuple):
+    """A place in the order in which chunks were added to an index: after this chunk of the document added as `seq`."""
+
+    seq: int
+    chunk_id: str = "~"
+    """Hexadecimal ids are all below the default, which stands for the last chunk of a document."""
+
+
+class Rows(NamedTuple):
+    """A block of an index: chunk ids, their vectors (n, d), and the place after them."""
+
+    ids: list[str]
+    vectors: Vectors
+    place: Place
 
 
 class VectorTable:
@@ -30,23 +47,25 @@ class VectorTable:
             missing.difference_update(row[0] for row in rows)
         return missing
 
-    def add(self, fingerprint: str, passages: Sequence[bytes], vectors: Vectors) -> None:
-        """Stores one vector (a row) for each passage key, at once; a key that is there already keeps its vector."""
+    def add(self, fingerprint: str, passages: Sequence[bytes], vectors: Vectors, tokens: Sequence[int]) -> None:
+        """Stores one vector (a row) and the tokens of each passage key; a key that is there keeps its vector."""
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
-                ((fingerprint, key, row.astype("<f4").tobytes()) for key, row in zip(passages, vectors, strict=True)),
+                "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)",
+                (
+                    (fingerprint, key, row.astype("<f4").tobytes(), count)
+                    for key, row, count in zip(passages, vectors, tokens, strict=True)
+                ),
             )
 
     def of_index(self, corpus: str, chunker: str, fingerprint: str) -> tuple[list[str], Vectors]:
         """Returns the chunk ids of an index, ascending, and their vectors (n, d) in that order."""
         rows = self._database.query(
-            """SELECT c.id, v.vector FROM documents d
-               JOIN indexed i ON i.document_id = d.id AND i.chunker = ? AND i.fingerprint = ?
-               JOIN chunks c ON c.document_id = d.id AND c.chunker = i.chunker
+            """SELECT c.id, v.vector FROM indexed i
+               JOIN chunks c ON c.document_id = i.document_id AND c.chunker = i.chunker
                JOIN vectors v ON v.fingerprint = i.fingerprint AND v.passage = c.passage
-               WHERE d.corpus = ? ORDER BY c.id""",
-            (chunker, fingerprint, corpus),
+               WHERE i.corpus = ? AND i.chunker = ? AND i.fingerprint = ? ORDER BY c.id""",
+            (corpus, chunker, fingerprint),
         )
         ids: list[str] = []
         buffer = bytearray()
@@ -55,6 +74,32 @@ class VectorTable:
             buffer += vector
         matrix = np.frombuffer(bytes(buffer), dtype="<f4")
         return ids, matrix.reshape(len(ids), -1) if ids else np.zeros((0, 0), dtype=np.float32)
+
+    def blocks(self, corpus: str, chunker: str, fingerprint: str, size: int) -> Iterator[tuple[list[str], Vectors]]:
+        """Yields an index's chunk ids and vectors in blocks of at most `size`, in the order in which they came."""
+        place = Place(0)
+        while rows := self.after(corpus, chunker, fingerprint, place, size):
+            place = rows.place
+            yield rows.ids, rows.vectors
+
+    def after(self, corpus: str, chunker: str, fingerprint: str, place: Place, size: int) -> "Rows | None":
+        """Returns the next `size` chunks of an index after a place, None where there are none.
+
+        Each call is a query of its own, so the caller may write in between and memory stays bounded.
+        """
+        found = self._database.query(
+            """SELECT i.seq, c.id, v.vector FROM indexed i
+               JOIN chunks c ON c.document_id = i.document_id AND c.chunker = i.chunker
+               JOIN vectors v ON v.fingerprint = i.fingerprint AND v.passage = c.passage
+               WHERE i.corpus = ? AND i.chunker = ? AND i.fingerprint = ? AND (i.seq, c.id) > (?, ?)
+               AND i.seq >= ?  -- what the index on seq is searched by
+               ORDER BY i.seq, c.id LIMIT ?""",
+            (corpus, chunker, fingerprint, place.seq, place.chunk_id, place.seq, size),
+        ).fetchall()
+        if not found:
+            return None
+        vectors = np.frombuffer(b"".join(row[2] for row in found), dtype="<f4").reshape(len(found), -1)
+        return Rows([row[1] for row in found], vectors, Place(found[-1][0], found[-1][1]))
 
     def count(self) -> Iterator[tuple[str, int, int]]:
         """Yields fingerprint, number of vectors and their bytes."""

@@ -40,6 +40,7 @@ INGEST = {
             "embedded": int,
             "seconds": float,
             "usd": float,
+            "warnings": [str],
         }
     ],
     "files": [{"path": str, "status": str, "reason": str}],

@@ -100,3 +100,20 @@ def rezip(data: bytes, **parts: bytes) -> bytes:
         for name in old.namelist():
             new.writestr(name, parts.get(name.replace("/", "__").replace(".", "_"), old.read(name)))
     return target.getvalue()
+
+
+def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Zips members in the given order, under names or with all that a ZipInfo says of them."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+def zip_info(name: str, attributes: int) -> zipfile.ZipInfo:
+    """Returns what a Unix system writes of a member with these attributes: its kind and rights, shifted by 16."""
+    member = zipfile.ZipInfo(name)
+    member.external_attr = attributes
+    member.create_system = 3
+    return member

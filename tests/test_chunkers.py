@@ -11,29 +11,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingest.chunkers import Chunker, HeadingChunker, RecursiveChunker, WholeDocumentChunker, load_chunker
-from rag.errors import UsageError
+from chunker_documents import document, documents
+from ingest.chunkers import HeadingChunker, RecursiveChunker, WholeDocumentChunker, load_chunker
 from rag.schema import Document, Heading
 
-NAMES = ("recursive-50-0", "recursive-50-49", "recursive-60-20", "heading-50-10", "heading-80-0", "whole")
-
-
-def document(text: str, pages: tuple[int, ...] = (), headings: tuple[Heading, ...] = ()) -> Document:
-    return Document("id", "corpus", "source", "title", text, "plain_text", "hash", pages, headings)
-
-
-PIECES = ["word ", "a", "\n", "\n\n", " ", "ab. ", "。", "，", "句", "x" * 70, "\t", "\u0301", "\x1d", "same same "]
-texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=80).map("".join)
-
-
-@st.composite
-def documents(draw: st.DrawFn) -> Document:
-    text = draw(texts)
-    inside = st.integers(0, max(0, len(text) - 1))
-    pages = sorted(draw(st.sets(inside, max_size=5)) | {0}) if draw(st.booleans()) else []
-    starts = sorted(draw(st.sets(inside, max_size=6))) if text else []
-    headings = (Heading(start, draw(st.integers(1, 4)), f"H{start}") for start in starts)
-    return document(text, tuple(pages), tuple(headings))
+CUTTING = ("recursive-50-0", "recursive-50-49", "recursive-60-20", "heading-50-10", "heading-80-0")
+NAMES = (
+    *CUTTING,
+    "whole",
+    "sentence-1-0",
+    "sentence-3-2",
+    "sentence-5-1",
+    "token-16-0-hash",
+    "token-16-15-wordllama",
+    "token-40-5-wordllama",
+    "semantic-50-50-hash",
+    "semantic-120-90-wordllama",
+)
 
 
 def expected_path(source: Document, offset: int) -> str:
@@ -50,6 +44,7 @@ def expected_path(source: Document, offset: int) -> str:
 @given(documents(), st.sampled_from(NAMES))
 @example(document("same same " * 40), "recursive-60-20")
 @example(document("ab" * 200), "recursive-60-20")
+@example(document("这是" * 30 + "。\n\n" + "abc" * 13 + "\n" + "def " * 40), "recursive-80-60")  # no blanks first
 def test_every_chunker_keeps_its_promises(source: Document, name: str) -> None:
     chunker = load_chunker(name)
     chunks = chunker.split(source)
@@ -67,7 +62,7 @@ def test_every_chunker_keeps_its_promises(source: Document, name: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(documents(), st.sampled_from(NAMES[:-1]))
+@given(documents(), st.sampled_from(CUTTING))
 def test_cutting_chunkers_respect_size_pages_and_headings(source: Document, name: str) -> None:
     kind, size, overlap = name.split("-")
     chunks = load_chunker(name).split(source)
@@ -143,42 +138,6 @@ def test_ids_name_document_chunker_and_span() -> None:
     assert len({chunks[0].id for chunks in (first, second, other)}) == 3
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "full_name"),
-    [
-        ("recursive", RecursiveChunker, "recursive-800-100"),
-        ("recursive-500-50", RecursiveChunker, "recursive-500-50"),
-        ("heading", HeadingChunker, "heading-800-100"),
-        ("heading-50-0", HeadingChunker, "heading-50-0"),
-        ("whole", WholeDocumentChunker, "whole"),
-    ],
-)
-def test_load_chunker(name: str, kind: type, full_name: str) -> None:
-    chunker: Chunker = load_chunker(name)
-    assert type(chunker) is kind
-    assert chunker.name == full_name
-    assert load_chunker(chunker.name).name == full_name
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("recursiv", "Did you mean 'recursive'"),
-        ("", "No chunker ''"),
-        ("recursive-500", "recursive-500-50"),
-        ("recursive-a-b", "No chunker"),
-        ("recursive--5-1", "No chunker"),
-        ("heading-500-50-5", "No chunker"),
-        ("whole-500-50", "No chunker"),
-        ("recursive-100-100", "overlap of 100"),
-        ("heading-49-0", "size of 49"),
-    ],
-)
-def test_wrong_names_and_numbers(name: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        load_chunker(name)
-
-
 @pytest.mark.parametrize("name", ["recursive", "heading"])
 @pytest.mark.parametrize("line", ["The quick brown fox jumps over the dog. ", "句子没有空格", "a ", "x"])
 def test_ten_megabytes_take_seconds(name: str, line: str) -> None:
@@ -189,6 +148,16 @@ def test_ten_megabytes_take_seconds(name: str, line: str) -> None:
     chunks = load_chunker(name).split(source)
     assert time.process_time() - started < 20  # two to five seconds on a laptop
     assert chunks[-1].end >= len(text) - 1
+
+
+@pytest.mark.parametrize("name", ["recursive", "sentence", "token-wordllama", "semantic-hash"])
+@pytest.mark.parametrize("line", [".", ". ", '."', "\n\t", "x", "。", "word ", "- a\n"])
+def test_a_long_line_of_anything_takes_time_that_grows_with_its_length(name: str, line: str) -> None:
+    chunker = load_chunker(name)
+    chunker.split(document("Loads what it needs. " * 100))
+    started = time.process_time()
+    chunker.split(document(line * (500_000 // len(line)) + "y"))
+    assert time.process_time() - started < 10  # under one second; a quadratic one takes minutes
 
 
 def test_langchain_is_imported_only_to_cut() -> None:

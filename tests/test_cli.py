@@ -45,6 +45,7 @@ def test_the_help_names_every_option_of_the_contract(rag):
         "eval": ("--embedder", "--retriever", "--out", "--json"),
         "embedders": ("--json",),
         "indexes": ("--json",),
+        "remove": ("--corpus",),
         "doctor": ("--json",),
         "rebuild": (),
     }

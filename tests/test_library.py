@@ -43,7 +43,7 @@ def long_text(word, sentences=6):
 
 def store_vectors(library, new):
     keys = [passage_key(passage(new.document.title, c.heading, c.text)) for c in new.chunks[CHUNKER.name]]
-    library.vectors.add(INDEX[1], keys, np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (len(keys), 1)))
+    library.vectors.add(INDEX[1], keys, np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (len(keys), 1)), range(len(keys)))
 
 
 def texts_of(library):
@@ -107,7 +107,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     [
         ("SELECT raise_here", sqlite3.OperationalError),
         ("INSERT OR ROLLBACK INTO corpora VALUES ('c', 0, '')", sqlite3.IntegrityError),  # SQLite rolls back itself
-        ("INSERT INTO indexed VALUES ('no such document', 'x', 'y')", sqlite3.IntegrityError),  # seen at the commit
+        ("INSERT INTO indexed VALUES (1, 'c', 'x', 'y', 'no document')", sqlite3.IntegrityError),  # seen at the commit
     ],
 )
 def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(library, statement, error):
@@ -238,10 +238,10 @@ def test_vectors_are_kept_under_fingerprint_and_passage(library):
     keys = [passage_key(f"passage {number}") for number in range(1200)]  # more than one statement can ask for at once
     vectors = np.random.default_rng(1).normal(size=(1200, 3)).astype(np.float32)
     assert library.vectors.missing("f", keys) == set(keys)
-    library.vectors.add("f", keys[:700], vectors[:700])
+    library.vectors.add("f", keys[:700], vectors[:700], [7] * 700)
     assert library.vectors.missing("f", keys) == set(keys[700:])
     assert library.vectors.missing("other", keys) == set(keys)
-    library.vectors.add("f", keys[:1], vectors[1:2])  # the first one stays
+    library.vectors.add("f", keys[:1], vectors[1:2], [7])  # the first one stays
     (stored,) = library.database.query("SELECT vector FROM vectors WHERE passage = ?", (keys[0],)).fetchone()
     assert np.frombuffer(stored, "<f4").tolist() == vectors[0].tolist()
 

@@ -136,6 +136,14 @@ VECTORS = [
         ((1, "H"),),
     ),
     Vector(
+        "essay.html",
+        b"<table><tr><td>One<br>line<br><br>Two <br> <br>Three</td></tr></table><div class='catlinks'>CATEGORY</div>",
+        "html",
+        "essay",
+        ("One\nline\n\nTwo\n\nThree",),
+        ("CATEGORY",),
+    ),
+    Vector(
         "guide.md",
         MARKDOWN.encode(),
         "markdown",

@@ -35,6 +35,9 @@ class Counting:
         self.passages += passages_but_canary
         return load_embedder("hash").embed_passages(passages)
 
+    def count_tokens(self, passages):
+        return load_embedder("hash").count_tokens(passages)
+
 
 @pytest.fixture
 def counted(tmp_path, monkeypatch):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from rag.embedders import registry
-from rag.embedders.registry import find_spec, load_embedder
+from rag.embedders.registry import find_spec
 from rag.embedders.spec import unit_rows
 from rag.errors import IndexMismatchError, IndexNotFoundError, UsageError
-from rag.index import OPEN_MARK, ChromaStore, is_synced, open_chroma, recall
+from rag.index import recall
 from rag.reader import Reader
 from rag.retrievers import LEG_DEPTH, MAX_QUERY_CHARACTERS, ExactSearch, look_up
 from rag.schema import Scored
@@ -148,120 +148,6 @@ def test_equal_vectors_are_ordered_by_id_descending():
 def test_recall_is_the_share_of_true_neighbours():
     assert recall([["a", "b"], ["c"], []], [["b", "x"], ["c"], []]) == 0.75
     assert recall([], []) == 1.0
-
-
-@pytest.fixture
-def made(tmp_path, small_folder, ingest):
-    """A small library of its own, to be changed."""
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    for path in small_folder.rglob("*.*"):
-        (folder / path.name).write_bytes(path.read_bytes())
-    return ingest(folder, embedders=["hash", "wordllama"])
-
-
-def assert_in_step(made, store):
-    """Chroma holds exactly the chunks of the library and finds what exact search finds, in the same order."""
-    for name in ("hash", "wordllama"):
-        card = card_of(made, name)
-        store.sync(card)
-        ids, _ = vectors_of(made, name)
-        assert store.count(card) == len(ids)
-        queries = load_embedder(name).embed_queries(QUERIES)
-        exact, found = ExactSearch.over(made.library, card)(queries, 10), store.search(card, queries, 10)
-        pairs = [[[chunk_id for chunk_id, _ in ranking] for ranking in both] for both in (exact, found)]
-        assert recall(*pairs) == 1.0
-        for one, other in zip(exact, found, strict=True):
-            np.testing.assert_allclose([score for _, score in one], [score for _, score in other], atol=1e-5)
-
-
-def test_chroma_follows_the_library(tmp_path, made, ingest):
-    folder = tmp_path / "docs"
-    with open_chroma(made.library) as store:
-        assert store.count(card_of(made, "hash")) == 0
-        assert_in_step(made, store)
-
-        (folder / "new.txt").write_text("Volcanoes erupt where the plates of the earth drift apart.")
-        (folder / "bread.txt").unlink()
-        (folder / "tea.md").write_text("# Tea\n\nWhite tea steeps longer than any other tea.\n")
-        ingest(folder, embedders=["hash", "wordllama"])
-        assert_in_step(made, store)
-
-        query = load_embedder("wordllama").embed_queries(["volcanoes and plates"])
-        ((best, _), *_), *_ = store.search(card_of(made, "wordllama"), query, 1)
-        assert made.library.chunks([best])[best].source == "new.txt"
-        card = card_of(made, "hash")
-        assert store.search(card, query[:0], 3) == []
-    with open_chroma(made.library) as store:  # and all of it is on the disk
-        assert store.count(card) == len(vectors_of(made, "hash")[0])
-        assert_in_step(made, store)
-
-
-def test_an_unclean_close_makes_chroma_start_anew(made):
-    folder = made.library.home / "chroma"
-    with open_chroma(made.library) as store:
-        assert_in_step(made, store)
-        assert (folder / OPEN_MARK).exists()
-    assert not (folder / OPEN_MARK).exists()
-
-    (folder / OPEN_MARK).write_text("12345")  # what a killed process leaves
-    (folder / "torn").write_text("graph")
-    with open_chroma(made.library) as store:
-        assert not (folder / "torn").exists()
-        assert store.count(card_of(made, "hash")) == 0
-        assert_in_step(made, store)
-
-
-def test_whether_chroma_is_in_step_is_told_without_opening_it(tmp_path, made, ingest):
-    card, mark = card_of(made, "hash"), made.library.home / "chroma" / OPEN_MARK
-    assert not is_synced(made.library, card)
-    with open_chroma(made.library) as store:
-        store.sync(card)
-    assert is_synced(made.library, card)
-    assert not is_synced(made.library, card_of(made, "wordllama"))
-    mark.write_text("12345")  # it was not closed
-    assert not is_synced(made.library, card)
-    mark.unlink()
-    (tmp_path / "docs" / "bread.txt").unlink()
-    ingest(tmp_path / "docs", embedders=["hash"])
-    assert not is_synced(made.library, card)
-
-
-def test_a_collection_that_was_being_written_is_filled_anew(made):
-    with open_chroma(made.library) as store:
-        assert_in_step(made, store)
-        with made.library.database.transaction() as connection:
-            connection.execute("UPDATE chroma_state SET clean = 0")
-        collections = {collection.name: collection.id for collection in store._client.list_collections()}
-        assert_in_step(made, store)
-        anew = {collection.name: collection.id for collection in store._client.list_collections()}
-        assert all(anew[name] != collections[name] for name in collections)
-
-
-def test_the_application_searches_chroma_and_keeps_it_in_step(tmp_path, made, ingest):
-    with open_chroma(made.library) as store:
-        reader = Reader(made.library, made.settings, store)
-        for search in ("ann", "exact", None):
-            retriever = reader.open("c", "wordllama", "dense", search=search).retriever
-            assert retriever.retrieve("sourdough bread", 1)[0].source == "bread.txt"
-        assert store.count(card_of(made, "wordllama")) == len(vectors_of(made, "wordllama")[0])
-
-        (tmp_path / "docs" / "bread.txt").unlink()
-        ingest(tmp_path / "docs", embedders=["wordllama"])
-        hits = reader.open("c", "wordllama", "dense", search="ann").retriever.retrieve("sourdough bread", 50)
-        assert len(hits) == len(vectors_of(made, "wordllama")[0])
-        assert "bread.txt" not in {hit.source for hit in hits}
-
-
-def test_collections_compare_cosines_and_search_widely(made):
-    store = ChromaStore(made.library)
-    try:
-        store.sync(card_of(made, "hash"))
-        (collection,) = store._client.list_collections()
-        assert collection.configuration_json["hnsw"]["space"] == "cosine"
-        assert collection.configuration_json["hnsw"]["ef_search"] == 400
-    finally:
-        store.close()
 
 
 # --- opening: names, and the guard against another model

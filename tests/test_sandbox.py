@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_errors_keep_their_kind(write: Write, tmp_path: Path) -> None:
     with ParserPool() as pool:
         for path, kind, message in [
             (write("", "a.md"), NoTextError, "0 bytes"),
-            (write("{\\rtf1}", "a.rtf"), UnsupportedFormatError, "RTF"),
+            (write("%!PS-Adobe-3.0", "a.ps"), UnsupportedFormatError, "PostScript"),
             (write("text", "a.pdf"), ParseError, "named .pdf"),
             (tmp_path / "missing", ParseError, "No such file"),
             (tmp_path, ParseError, "directory"),
@@ -169,6 +170,7 @@ def test_printing_does_not_disturb_the_pipe(misbehaving: None, write: Write) -> 
         {"status": "document", "format": "x", "content_hash": "y", "document": {"title": "no text"}},
         {"status": "document", "format": "x", "content_hash": "y", "document": 3},
         {"status": "error", "kind": "SystemExit", "message": "m"},
+        {"status": "archive", "content_hash": "y", "members": [["name", "size", "", False]]},
         {"no": "status"},
     ],
 )
@@ -176,6 +178,14 @@ def test_a_child_that_lies_is_not_believed(monkeypatch: pytest.MonkeyPatch, writ
     replace_worker(monkeypatch, lie)
     with ParserPool() as pool, pytest.raises(ParseError, match="its answer was no document"):
         pool.parse(write("text"))
+
+
+def test_a_child_that_answers_a_member_with_an_archive_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    replace_worker(monkeypatch, {"status": "archive", "content_hash": "y", "members": [["a.txt", 1, "", False]]})
+    with ParserPool() as pool, pytest.raises(ParseError, match="answered with an archive"):
+        pool.parse_member(write("text"), "a.txt")
 
 
 def test_frames() -> None:
@@ -190,31 +200,12 @@ def test_frames() -> None:
             read_frame(io.BytesIO(broken), limit)
 
 
-def test_imap_keeps_the_order_and_reports_errors_in_place(write: Write) -> None:
-    paths = [write(f"text {n}" if n % 3 else "", f"{n}.txt") for n in range(12)]
-    with ParserPool(workers=2) as pool:
-        results = list(pool.imap(iter(paths)))
-    assert [path for path, _ in results] == paths
-    for n, (_, result) in enumerate(results):
-        if n % 3:
-            assert result.document.text == f"text {n}"
-        else:
-            assert isinstance(result, NoTextError)
-
-
-def test_imap_parses_side_by_side_and_not_far_ahead(misbehaving: None, write: Write) -> None:
-    taken = []
-
-    def paths() -> Iterator[Path]:
-        for n in range(100):
-            taken.append(n)
-            yield write(f"text {n}", f"{n}.txt")
-
-    with ParserPool(workers=2) as pool:
-        results = pool.imap(paths())
-        next(results)
-        assert len(taken) <= 4
-        results.close()
+def test_threads_parse_side_by_side(misbehaving: None, write: Write) -> None:
+    paths = [write(f"text {n}", f"{n}.txt") for n in range(12)]
+    with ParserPool(workers=2) as pool, ThreadPoolExecutor(4) as threads:
+        texts = [parsed.document.text for parsed in threads.map(pool.parse, paths)]
+        assert len({child._process.pid for child in pool._children}) == 2
+    assert texts == [f"text {n}" for n in range(12)]
 
 
 def test_children_end_with_the_pool_and_close_stops_what_runs(misbehaving: None, write: Write) -> None:

@@ -12,7 +12,7 @@ import click
 from rag.errors import RagError, UsageError, unknown_name
 from rag.offline import go_quiet
 
-COMMANDS = ("ingest", "search", "ask", "ui", "eval", "embedders", "indexes", "doctor", "rebuild")
+COMMANDS = ("ingest", "search", "ask", "ui", "eval", "embedders", "indexes", "remove", "doctor", "rebuild")
 
 
 class LazyGroup(click.Group):

@@ -1,12 +1,16 @@
-"""An ingest as the faces run it: the pipeline, then the caches that searches will use."""
+"""What the faces do to a library: ingest paths, backfill an embedder, remove documents; then the caches follow.
 
-from collections.abc import Iterable, Sequence
+In each the caller holds the writer lock, and `chroma` is the store that it has open, if it has one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ingest.caches import Caches, refresh_caches
 from ingest.pipeline import Ingest
+from ingest.removal import remove
 from ingest.report import IngestReport, Progress
-from rag.bm25 import open_lexical
-from rag.index import is_synced, open_chroma
+from rag.index import ChromaStore
 from rag.library import Library
 from rag.settings import Settings
 
@@ -19,25 +23,53 @@ def ingest_paths(
     embedders: Sequence[str] = (),
     chunker: str | None = None,
     progress: Progress | None = None,
+    chroma: ChromaStore | None = None,
 ) -> IngestReport:
-    """Ingests paths and brings Chroma and BM25 up to date; the caller holds the writer lock.
-
-    Without embedders the corpus keeps those it has, and a new one gets those of the settings.
-    """
-    chunker = chunker or settings.chunker
+    """Ingests paths; without embedders the corpus keeps those it has, and a new one gets those of the settings."""
     known = [card.embedder for card in library.cards.all(corpus)]
     names = list(embedders) or sorted(set(known), key=known.index) or list(settings.ingest_with)
-    report = Ingest(library, settings, corpus, names, chunker, progress).run(paths)
-    refresh_caches(library, corpus)
+
+    def work(committed: Callable[[int], None]) -> IngestReport:
+        return Ingest(library, settings, corpus, names, chunker or settings.chunker, progress, committed).run(paths)
+
+    return _with_caches(library, corpus, chroma, work)
+
+
+def backfill(
+    library: Library,
+    settings: Settings,
+    corpus: str,
+    embedders: Sequence[str],
+    chunker: str | None = None,
+    progress: Progress | None = None,
+    chroma: ChromaStore | None = None,
+) -> IngestReport:
+    """Puts the stored documents of a corpus under embedders that lack some of them; reads no file."""
+    corpus = library.corpus_or_only(corpus)
+
+    def work(committed: Callable[[int], None]) -> IngestReport:
+        name = chunker or settings.chunker
+        return Ingest(library, settings, corpus, embedders, name, progress, committed).backfill()
+
+    return _with_caches(library, corpus, chroma, work)
+
+
+def remove_documents(
+    library: Library, settings: Settings, corpus: str, sources: Sequence[str], chroma: ChromaStore | None = None
+) -> int:
+    """Removes documents from a corpus and from its disk, and returns how many; see `ingest.removal.remove`."""
+    count = remove(library, library.corpus_or_only(corpus), sources)
+    refresh_caches(library, corpus, chroma)
+    return count
+
+
+def _with_caches(
+    library: Library,
+    corpus: str,
+    chroma: ChromaStore | None,
+    work: Callable[[Callable[[int], None]], IngestReport],
+) -> IngestReport:
+    with Caches(library, corpus, chroma) as caches:
+        report = work(caches.committed)
+        caches.finish()
     return report
-
-
-def refresh_caches(library: Library, corpus: str | None = None) -> None:
-    """Brings the Chroma collections and BM25 indexes of one corpus, or of all, to the state of the library."""
-    cards = library.cards.all(corpus)  # an emptied index as well: what was deleted must leave its caches
-    for name, chunker in sorted({(card.corpus, card.chunker) for card in cards}):
-        open_lexical(library, name, chunker)
-    if not all(is_synced(library, card) for card in cards):
-        with open_chroma(library) as chroma:
-            for card in cards:
-                chroma.sync(card)

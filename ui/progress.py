@@ -1,21 +1,24 @@
-"""Progress on a terminal: a bar over the bytes of the files, with rate and time left, and a count for each embedder."""
+"""Progress on a terminal: a bar over the bytes of the files, then each embedder's vectors, rate and time left."""
 
 import sys
-from collections import Counter
+import threading
 from types import TracebackType
 from typing import Never, Self
 
 from tqdm import tqdm
 
 from ingest.report import Outcome
+from ui.meter import Meter, Pace
+from ui.words import duration
 
 
 class Bars:
     """Draws the progress of an ingest on standard error, where that is a terminal."""
 
     def __init__(self) -> None:
+        self._meter = Meter()
         self._bar: tqdm[Never] | None = None
-        self._vectors: Counter[str] = Counter()
+        self._drawing = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -28,6 +31,7 @@ class Bars:
 
     def start(self, items: int, size: int) -> None:
         """Opens the bar."""
+        self._meter.start(items, size)
         self._bar = tqdm(
             total=size,
             desc=f"{items} files",
@@ -41,11 +45,31 @@ class Bars:
 
     def item(self, outcome: Outcome, size: int) -> None:
         """Moves the bar past an item."""
-        if self._bar is not None:
-            self._bar.update(size)
+        self._meter.item(outcome, size)
+        with self._drawing:
+            if self._bar is not None:
+                self._bar.update(size)
+
+    def planned(self, embedder: str, vectors: int) -> None:
+        """Takes more vectors into account."""
+        self._meter.planned(embedder, vectors)
 
     def embedded(self, embedder: str, vectors: int) -> None:
-        """Counts vectors beside the bar."""
-        self._vectors[embedder] += vectors
-        if self._bar is not None:
-            self._bar.set_postfix_str(" ".join(f"{name} {count}" for name, count in self._vectors.items()))
+        """Draws the vectors beside the bar."""
+        self._meter.embedded(embedder, vectors)
+        with self._drawing:
+            if self._bar is not None and not self._bar.disable:
+                paces = self._meter.snapshot().embedders
+                self._bar.set_postfix_str(", ".join(pace_text(name, pace) for name, pace in paces.items()))
+
+
+def pace_text(name: str, pace: Pace) -> str:
+    """Returns an embedder's progress in a few words.
+
+    >>> pace_text("minilm", Pace(512, 2000, 64.0, 23.25))
+    'minilm 512/2000 64/s 0:23'
+    """
+    told = f"{name} {pace.done}/{pace.expected}"
+    if pace.done < pace.expected:
+        told += f" {pace.rate:.0f}/s" + (f" {duration(pace.left)}" if pace.left is not None else "")
+    return told

@@ -1,12 +1,11 @@
 """Tables as delimited text: each record becomes one line that can be read, and found, without its header row."""
 
 import csv
-import re
-from collections.abc import Iterator
 from pathlib import PurePath
 
 from ingest.decoding import decode, looks_like_text
 from ingest.errors import NoTextError
+from ingest.records import record_lines
 from ingest.text_building import TextBuilder, choose_title, one_line
 from rag.schema import ParsedDocument
 
@@ -15,7 +14,6 @@ SUFFIXES = frozenset({".csv", ".tsv", ".tab"})
 
 _DELIMITERS = ",;\t"
 _SNIFFED_LINES = 50
-_NUMBER = re.compile(r"[-+]?[\d.,:/%\s-]*\d[\d.,:/%\s-]*")
 
 
 def accepts(data: bytes, name: str) -> bool:
@@ -35,7 +33,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         problem = f"Its quotes are broken ({error}), so that lines were kept as they are."
         return ParsedDocument(choose_title(name), text, warnings=(*warnings, problem))
     builder = TextBuilder()
-    for line in _lines(records):
+    for line in record_lines(records):
         builder.add(line)
     if not builder.text.strip():
         raise NoTextError("The table holds no values.")
@@ -59,26 +57,3 @@ def _sniff_delimiter(text: str) -> str:
         return widths.count(usual), usual
 
     return max(_DELIMITERS, key=evidence)
-
-
-def _lines(records: list[list[str]]) -> Iterator[str]:
-    """Yields the lines of captions above the table, as they are, and of its records."""
-    captions = _count_captions(records)
-    yield from ("".join(record) for record in records[:captions])
-    records = records[captions:]
-    has_header = len(records) > 1 and not any(_NUMBER.fullmatch(cell) for cell in records[0])
-    header = records[0] if has_header else []
-    for record in records[1:] if has_header else records:
-        yield "; ".join(f"{_column(header, place)}: {cell}" for place, cell in enumerate(record) if cell)
-
-
-def _count_captions(records: list[list[str]]) -> int:
-    """Counts the first records with one cell filled, where the one after them has more: the export's own title."""
-    for place, record in enumerate(records):
-        if sum(map(bool, record)) > 1:
-            return place
-    return 0
-
-
-def _column(header: list[str], place: int) -> str:
-    return (header[place] if place < len(header) else "") or f"column {place + 1}"

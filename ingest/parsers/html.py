@@ -44,8 +44,12 @@ _NOT_CONTENT = frozenset(
         "dialog",
     }
 )
+_FORMS = frozenset({"form"})
+_IN_BOOKS = frozenset({"header", "footer", "aside", "form"})
 _NOT_CONTENT_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
-_NOT_CONTENT_CLASSES = frozenset({"noprint", "mw-editsection"})  # not for print, and MediaWiki's [edit] in headings
+_NOT_CONTENT_CLASSES = frozenset(  # not for print, and MediaWiki's [edit] in headings, categories and links to edit
+    {"noprint", "mw-editsection", "catlinks", "printfooter", "wb-langlinks-edit"}
+)
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _PARAGRAPHS = frozenset(
     {"p", "blockquote", "pre", "ul", "ol", "dl", "table", "figure", "section", "article", "main", "hr"}
@@ -72,6 +76,7 @@ _LINES = frozenset(
         "center",
     }
 )
+_SOFT_HYPHEN = "\xad"  # a place where a word may break, unseen elsewhere
 _PERMALINKS = " \u200b¶"  # what Docusaurus and Sphinx put behind headings
 _MIN_MAIN_SHARE = 0.2
 """A <main> or <article> with less than this share of the page's text is a teaser, not the content."""
@@ -98,6 +103,15 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     return ParsedDocument(
         choose_title(name, page_title, top), builder.text, headings=builder.headings, warnings=decoding_warnings
     )
+
+
+def read_chapter(data: bytes) -> tuple[TextBuilder, tuple[str, ...]]:
+    """Renders a page all of which is content, as a book's are: also its headers, footers and asides, which hold notes.
+
+    Returns what was rendered, which may be nothing, and the warnings of decoding.
+    """
+    text, decoding_warnings = _decode_page(data)
+    return _render(_soup(text), keep=_IN_BOOKS), decoding_warnings
 
 
 def _decode_page(data: bytes) -> tuple[str, tuple[str, ...]]:
@@ -135,7 +149,7 @@ def _main_content(soup: "BeautifulSoup") -> TextBuilder:
         if main.text.strip() and len(main.text) >= _MIN_MAIN_SHARE * len(whole.text):
             return main
     # ASP.NET wraps whole pages into one form
-    return whole if whole.text.strip() else _render(soup, keep_forms=True)
+    return whole if whole.text.strip() else _render(soup, keep=_FORMS)
 
 
 def _main_candidates(soup: "BeautifulSoup") -> Iterator["Tag"]:
@@ -146,13 +160,15 @@ def _main_candidates(soup: "BeautifulSoup") -> Iterator["Tag"]:
         yield articles[0]
 
 
-def _render(root: "Tag", keep_forms: bool = False) -> TextBuilder:
-    """Renders what is visible in an element; with a stack of its own, since pages nest deeper than Python recurses."""
+def _render(root: "Tag", keep: Set[str] = frozenset()) -> TextBuilder:
+    """Renders what is visible in an element, and kinds of elements that are dropped otherwise.
+
+    It has a stack of its own, since pages nest deeper than Python recurses.
+    """
     from bs4 import NavigableString, Tag
     from bs4.element import PreformattedString
 
-    tables = (inner.find_parent("table") for inner in root.find_all(["table", *_HEADINGS]))
-    renderer = _Renderer({id(table) for table in tables if table})
+    renderer = _Renderer(_layout_tables(root))
     stack = [(root, iter(root.contents))]
     enclosing = Counter([root.name])
     while stack:
@@ -164,7 +180,7 @@ def _render(root: "Tag", keep_forms: bool = False) -> TextBuilder:
             if stack:
                 renderer.close(parent.name)
         elif isinstance(node, Tag):
-            if not _is_dropped(node, enclosing, keep_forms):
+            if not _is_dropped(node, enclosing, keep):
                 renderer.open(node)
                 enclosing[node.name] += 1
                 stack.append((node, iter(node.contents)))
@@ -174,14 +190,22 @@ def _render(root: "Tag", keep_forms: bool = False) -> TextBuilder:
     return renderer.builder
 
 
-def _is_dropped(tag: "Tag", enclosing: Mapping[str, int], keep_forms: bool) -> bool:
+def _layout_tables(root: "Tag") -> Set[int]:
+    """Returns the ids of the tables that hold headings or other tables, or a single cell."""
+    holders = (inner.find_parent("table") for inner in root.find_all(["table", *_HEADINGS]))
+    layout = {id(table) for table in holders if table}
+    for table in root.find_all("table"):
+        if id(table) not in layout and len(table.find_all(["td", "th"], limit=2)) == 1:
+            layout.add(id(table))
+    return layout
+
+
+def _is_dropped(tag: "Tag", enclosing: Mapping[str, int], keep: Set[str]) -> bool:
     """Tells whether an element is no content; `enclosing` counts the elements by name in which it stands."""
     name = tag.name
-    if name in _NOT_CONTENT or (name == "form" and not keep_forms):
+    if name not in keep and _is_furniture(name, enclosing):
         return True
-    if name == "header" and not (enclosing["main"] or enclosing["article"]):
-        return True  # the page's banner; an article's own header holds its heading
-    if name in ("ul", "ol") and enclosing["header"]:
+    if name in ("ul", "ol") and enclosing["header"] and "header" not in keep:
         return True  # of links, as to the article's other languages
     attributes = tag.attrs
     if not attributes:
@@ -195,11 +219,18 @@ def _is_dropped(tag: "Tag", enclosing: Mapping[str, int], keep_forms: bool) -> b
     )
 
 
+def _is_furniture(name: str, enclosing: Mapping[str, int]) -> bool:
+    """Tells by its name whether an element is part of the page and not of what it says."""
+    if name == "header":
+        return not (enclosing["main"] or enclosing["article"])  # the banner; an article's own header holds its heading
+    return name in _NOT_CONTENT or name in _FORMS
+
+
 class _Renderer:
     """Writes lines while a page's elements open and close.
 
-    Inside a heading and inside a cell of a data table everything stays on one line. A table that holds headings or
-    other tables is there for the layout, and its cells are blocks.
+    Inside a heading and inside a cell of a data table everything stays on one line. A table that holds headings, other
+    tables or a single cell is there for the layout, and its cells are blocks.
     """
 
     def __init__(self, layout_tables: Set[int]) -> None:
@@ -214,7 +245,7 @@ class _Renderer:
 
     def text(self, text: str) -> None:
         """Takes up a piece of text."""
-        self._line.append(text)
+        self._line.append(text.replace(_SOFT_HYPHEN, ""))
 
     def open(self, tag: "Tag") -> None:
         """Takes up the start of an element."""
@@ -232,6 +263,8 @@ class _Renderer:
             self._cells = []
         elif name == "br" and self._preformatted:
             self._line.append("\n")
+        elif name == "br" and not "".join(self._line).strip():
+            self.end_line(2)  # a line left empty parts paragraphs
         else:
             self.end_line(_gap(name))
             self._preformatted += name == "pre"

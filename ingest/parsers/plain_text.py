@@ -5,11 +5,12 @@ from pathlib import PurePath
 from ingest.content_kinds import known_kind
 from ingest.decoding import decode, looks_like_text
 from ingest.errors import NoTextError
+from ingest.parsers import eml, json, rtf
 from ingest.text_building import choose_title
 from rag.schema import ParsedDocument
 
 FORMAT = "plain_text"
-SUFFIXES = frozenset({".txt", ".text", ".log", ".rst", ".org"})
+SUFFIXES = frozenset({".txt", ".text", ".log", ".org"})
 
 _BINARY_SUFFIXES = frozenset(
     {
@@ -17,9 +18,14 @@ _BINARY_SUFFIXES = frozenset(
         ".docx",
         ".doc",
         ".odt",
+        ".ods",
+        ".odp",
         ".pptx",
+        ".pptm",
+        ".ppsx",
         ".ppt",
         ".xlsx",
+        ".xlsm",
         ".xls",
         ".epub",
         ".zip",
@@ -34,11 +40,12 @@ _BINARY_SUFFIXES = frozenset(
         ".db",
     }
 )
+_CLAIMS = _BINARY_SUFFIXES | rtf.SUFFIXES | eml.SUFFIXES
 
 
 def accepts(data: bytes, name: str) -> bool:
-    """Accepts all that is text, unless it is a known kind of other content or its name claims a binary format."""
-    return PurePath(name).suffix.lower() not in _BINARY_SUFFIXES and not known_kind(data) and looks_like_text(data)
+    """Accepts all that is text, unless it is a known kind of other content or its name claims another format."""
+    return PurePath(name).suffix.lower() not in _CLAIMS and not known_kind(data) and looks_like_text(data)
 
 
 def parse(data: bytes, name: str) -> ParsedDocument:
@@ -46,4 +53,5 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     text, warnings = decode(data)
     if not text.strip():
         raise NoTextError("The file holds only white space.")
-    return ParsedDocument(choose_title(name), text, warnings=warnings)
+    problem = json.why_not_json(text)
+    return ParsedDocument(choose_title(name), text, warnings=(*warnings, problem) if problem else warnings)

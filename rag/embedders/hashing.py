@@ -32,16 +32,24 @@ class HashEmbedder:
         """Embeds passages as bags of words, (n, dimension)."""
         return self._embed(passages, self.spec.passage_prefix)
 
+    def count_tokens(self, passages: Sequence[str]) -> list[int]:
+        """Counts words, with repeats; a text without a word counts as the one word "", as it is embedded."""
+        return [len(_words(self.spec.passage_prefix + passage)) for passage in passages]
+
     def _embed(self, texts: Sequence[str], prefix: str) -> Vectors:
         vectors = np.zeros((len(texts), self.spec.dimension))
         for row, text in enumerate(texts):
-            # A text without a word still gets a unit row: it counts as the one word "".
-            for word, count in Counter(WORD.findall((prefix + text).lower()) or [""]).items():
+            for word, count in Counter(_words(prefix + text)).items():
                 coordinate, sign = _bucket(word, self.spec.dimension)
                 vectors[row, coordinate] += sign * (1 + math.log(count))
             if not vectors[row].any():  # words that cancel each other out
                 vectors[row, 0] = 1.0
         return unit_rows(vectors)
+
+
+def _words(text: str) -> list[str]:
+    """Returns the words of a text; one without a word has the one word "", so that it still gets a unit row."""
+    return WORD.findall(text.lower()) or [""]
 
 
 @lru_cache(maxsize=1 << 16)

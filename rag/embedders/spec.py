@@ -74,6 +74,10 @@ class Embedder(Protocol):
         """Embeds passages, with the embedder's passage prefix."""
         ...
 
+    def count_tokens(self, passages: Sequence[str]) -> list[int]:
+        """Counts the tokens of each passage as the model would read it whole: with prefix and special tokens, uncut."""
+        ...
+
 
 def unit_rows(vectors: np.ndarray) -> Vectors:
     """Scales each row to unit length and returns float32; a row of zeros stays as it is.

@@ -38,9 +38,7 @@ class StaticEmbedder:
         self._table = np.ascontiguousarray(tables[0][:, : spec.dimension], dtype=np.float32)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        if spec.max_tokens:
-            self._tokenizer.enable_truncation(spec.max_tokens)
+        self._tokenizer.no_truncation()  # `_embed` cuts the ids, so that any thread may count whole texts meanwhile
 
     def embed_queries(self, queries: Sequence[str]) -> Vectors:
         """Embeds questions, (n, dimension)."""
@@ -50,11 +48,22 @@ class StaticEmbedder:
         """Embeds passages, (n, dimension)."""
         return self._embed([self.spec.passage_prefix + passage for passage in passages])
 
+    def count_tokens(self, passages: Sequence[str]) -> list[int]:
+        """Counts tokens; there are no special ones, and a text without a token counts as the one that stands for it."""
+        prefixed = [self.spec.passage_prefix + passage for passage in passages]
+        slices = (prefixed[first : first + BATCH] for first in range(0, len(prefixed), BATCH))
+        return [
+            max(1, len(encoding))
+            for part in slices
+            for encoding in self._tokenizer.encode_batch_fast(part, add_special_tokens=False)
+        ]
+
     def _embed(self, texts: list[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.spec.dimension), dtype=np.float32)
+        longest = self.spec.max_tokens or None
         for first in range(0, len(texts), BATCH):
-            encodings = self._tokenizer.encode_batch(texts[first : first + BATCH], add_special_tokens=False)
+            encodings = self._tokenizer.encode_batch_fast(texts[first : first + BATCH], add_special_tokens=False)
             for row, encoding in enumerate(encodings, start=first):
                 # A text without a token (an empty one) still gets a unit row: that of token 0.
-                vectors[row] = self._table[encoding.ids or [0]].mean(axis=0)
+                vectors[row] = self._table[encoding.ids[:longest] or [0]].mean(axis=0)
         return unit_rows(vectors)

@@ -11,8 +11,8 @@ from ui.options import opened_library, settings_of
 @click.pass_context
 def command(context: click.Context) -> None:
     """Throw the Chroma and BM25 caches away and build them anew from library.db; nothing is embedded."""
+    from ingest.caches import refresh_caches
     from rag.lock import writer_lock
-    from ui.ingesting import refresh_caches
 
     settings = settings_of(context)
     with opened_library(settings) as library, writer_lock(settings.home):

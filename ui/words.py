@@ -1,0 +1,45 @@
+"""Numbers, sizes and durations in the words that a person reads."""
+
+
+def size_text(size: float) -> str:
+    """Returns bytes with the unit that suits them.
+
+    >>> size_text(0), size_text(1536), size_text(5_300_000)
+    ('0 B', '1.5 kB', '5.1 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1024 or unit == "GB":
+            return f"{size:.0f} B" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1024
+    raise AssertionError  # the last unit takes every size
+
+
+def count_text(number: int, noun: str) -> str:
+    """Returns a number with its noun.
+
+    >>> count_text(1, "chunk"), count_text(1200, "chunk")
+    ('1 chunk', '1,200 chunks')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def short_number(number: int) -> str:
+    """Returns a number in few digits.
+
+    >>> short_number(950), short_number(12_400), short_number(3_250_000)
+    ('950', '12k', '3.2M')
+    """
+    if number < 1000:
+        return str(number)
+    return f"{number / 1000:.{1 if number < 9950 else 0}f}k" if number < 999_500 else f"{number / 1e6:.1f}M"
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as hours, minutes and seconds.
+
+    >>> duration(75), duration(3725)
+    ('1:15', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
