@@ -22,6 +22,11 @@ class Known:
         self._documents = library.sources(corpus)
         self._ledger = {entry.path: entry for entry in library.ledger.entries(corpus)}
         self._taken = {entry.source for entry in self._ledger.values()}
+        self._inside: dict[str, set[str]] = {}  # archive -> paths of its members
+        for path in self._ledger:
+            archive, mark, _ = path.partition(IN_ARCHIVE)
+            if mark:
+                self._inside.setdefault(archive, set()).add(path)
 
     def entry(self, item: Item) -> LedgerEntry | None:
         """Returns the item's line in the ledger, None for one that was never seen."""
@@ -58,13 +63,14 @@ class Known:
         entry = self._ledger.get(archive.path)
         if entry is None or entry.status != UNPACKED or entry.content_hash != content_hash:
             return None
-        return [each for path, each in self._ledger.items() if path.startswith(archive.path + IN_ARCHIVE)]
+        return [self._ledger[path] for path in sorted(self._inside.get(archive.path, ()))]
 
     def forget(self, entry: LedgerEntry) -> None:
         """Frees the name of a file that is not there any more."""
         self._documents.pop(entry.source, None)
         self._taken.discard(entry.source)
         del self._ledger[entry.path]
+        self._inside.get(entry.path.partition(IN_ARCHIVE)[0], set()).discard(entry.path)
 
     def drop_document(self, source: str) -> None:
         """Hears that the document of a source was deleted while its line in the ledger stays."""
@@ -93,8 +99,7 @@ class Known:
     def vanished_members(self, archive: Item, items: Iterable[Item]) -> list[LedgerEntry]:
         """Returns the lines of an archive's members that it does not hold any more."""
         present = {item.path for item in items}
-        inside = archive.path + IN_ARCHIVE
-        return [entry for path, entry in self._ledger.items() if path.startswith(inside) and path not in present]
+        return [self._ledger[path] for path in sorted(self._inside.get(archive.path, set()) - present)]
 
 
 def lies_under(path: str, root: str) -> bool:

@@ -4,8 +4,8 @@ PP-OCR, https://arxiv.org/abs/2009.09941, in ONNX.
 """
 
 import importlib.util
-import os
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -28,6 +28,14 @@ MAX_SIDE = 1600
 MAX_PAGES = 300
 """Pages that are read of one document, at two to five seconds of one processor each."""
 
+
+def _tell_nobody() -> None:
+    pass
+
+
+page_recognised: Callable[[], None] = _tell_nobody
+"""Called after each page; the sandbox sets it, and grants a long scan more time."""
+
 _UPRIGHT = 1.5  # times its width is the height of a line that runs up or down the page's side
 _CUT_WORD = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
 _SAME_SIZE = 0.3  # by which heights of boxes differ for text of one size, with and without descenders
@@ -41,8 +49,14 @@ def available() -> bool:
 def read_page(image: "NDArray[np.uint8]") -> str:
     """Returns the text in an image (height, width, 3) of blue, green and red; "" where there is none.
 
-    Rows of a table are parted by " | ", columns of text are read one after the other.
+    Rows of a table are parted by " | ", columns of text are read one after the other. `page_recognised` is told.
     """
+    text = _recognise(image)
+    page_recognised()
+    return text
+
+
+def _recognise(image: "NDArray[np.uint8]") -> str:
     if int(image.max(initial=0)) == int(image.min(initial=255)):
         return ""  # a blank page
     found = _engine()(image)
@@ -82,7 +96,6 @@ def _lines(boxes: "NDArray[np.float32]", texts: tuple[str, ...]) -> list[Line]:
 @cache
 def _engine() -> Any:
     """Loads the models, about a second. One thread: a second one costs memory and, in tests, time."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.32 writes to ~/.cache and calls home
     import rapidocr
 
     models = Path(rapidocr.__file__).parent / "models"

@@ -29,12 +29,14 @@ _REPEATS = 2  # times that such a line comes again, within two pages each
 
 _NO_LETTERS = re.compile(r"[\d\W_]+")
 _WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}")
+_CONTENTS = re.compile(r"(?:table of )?contents|inhalt(?:sverzeichnis)?|sommaire|table des matières|[ií]ndice", re.I)
 _NUMBERED = re.compile(
-    r"(?:(?:chapter|section|part|appendix|kapitel|§)\s+)?(?:\d+(?:\.\d+)*|[IVX]+|[A-Z])[.):]?\s", re.I
+    r"(?:(?:chapter|section|part|appendix|kapitel|§)\s|\d+(?:\.\d+)*[.):]?\s|(?:[IVX]+|[A-Z])[.):]\s)", re.I
 )
 _NEVER = re.compile(
     r"[^\w\s¿¡§(\[]"  # begins with a bullet or a quotation mark
-    r"|(?:table|figure|fig|tab|tabelle|abbildung|abb|listing|exhibit|source|note|notes)\b[.:]?\s*\d*"
+    r"|(?:table|figure|fig|tab|tabelle|abbildung|abb|listing|exhibit)\b\.?\s*[\dIVX]"  # a caption
+    r"|(?:source|notes?|quelle)\s*:"
     r"|.*(?:[.,;]|\.{3,}.*|@\S+|https?:\S*)$"
     r"|(?:\w+,? )?(?:\d\d?\w{0,2}\.? (?:of )?)?[^\W\d_]{3,9}\.? (?:\d\d?\w{0,2}, ?)?(?:19|20)\d\d$",  # a date
     re.I,
@@ -68,13 +70,12 @@ def find_headings(pages: Sequence[Sequence[Line]]) -> list[TypedHeading]:
     found = [each for page, lines in enumerate(pages) for each in _on_page(page, lines, body, repeated)]
     if len(pages) > _TITLE_PAGES and all(each.page == 0 for each in found):
         return []
-    styles = sorted({(each.style.size, each.style.is_bold) for each in found}, reverse=True)
-    if len(styles) > _MAX_STYLES or len(found) > _MAX_SHARE * sum(map(len, pages)):
+    listed = [each for each in found if not _CONTENTS.fullmatch(pages[each.page][each.first].text)]
+    ranks = sorted({_rank(each.style) for each in listed}, reverse=True)
+    if len(ranks) > _MAX_STYLES or len(found) > _MAX_SHARE * sum(map(len, pages)):
         return []
-    levels = {style: min(rank, MAX_LEVEL) for rank, style in enumerate(styles, start=1)}
-    return [
-        TypedHeading(each.page, each.first, each.last, levels[each.style.size, each.style.is_bold]) for each in found
-    ]
+    levels = {rank: min(level, MAX_LEVEL) for level, rank in enumerate(ranks, start=1)}
+    return [TypedHeading(each.page, each.first, each.last, levels.get(_rank(each.style), 1)) for each in found]
 
 
 # --- what a document's text looks like

@@ -134,27 +134,17 @@ class _Reader:
         if not sheet_bottom <= (bottom + top) / 2 <= sheet_top:
             cells = []
         elif left < sheet_left or right > sheet_right:  # a page that was cut out of a spread holds both halves
-            cells = [cell for cell in cells if sheet_left <= (cell.left + cell.right) / 2 <= sheet_right]
+            cells = [cell for cell in cells if cell.left <= sheet_right and cell.right >= sheet_left]
         return Line(cells, bottom, top, style, is_cut=is_cut)
 
     def _cells(self, start: int, end: int, left: float, right: float, wide: float) -> Iterator[Cell]:
         for blank in _BLANKS.finditer(self._text, start, end):
             before, after = blank.span()
-            gap_left, gap_right = self._sides(before - 1, after)
+            gap_left, gap_right = self._box(before - 1)[2], self._box(after)[0]
             if gap_right - gap_left > wide:
                 yield Cell(self._text[start:before], left, gap_left)
                 start, left = after, gap_right
         yield Cell(self._text[start:end], left, right)
-
-    def _sides(self, before: int, after: int) -> tuple[float, float]:
-        """Returns the right side of one character and the left side of another; asked for at every blank."""
-        if self._is_mapped or self._rotation:
-            return self._box(before)[2], self._box(after)[0]
-        ask, handle, address, box = self._ask_box, self._handle, self._rectangle_address, self._rectangle
-        ask(handle, before, address)
-        right = box.right
-        ask(handle, after, address)
-        return right, box.left
 
     def _char(self, index: int) -> int:
         """Returns PDFium's index of a character of the text."""

@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ingest.chunkers import Chunker, load_chunker
@@ -55,6 +56,7 @@ class Ingest:
         self._asked = [self._target(self._chunker(chunker).name, name) for name in embedders]
         self._known = Known(library, corpus)
         self._outcomes: list[Outcome] = []
+        self._unpacked: list[LedgerEntry] = []
         self._order: dict[str, int] = {}
         self._group = Group()
         self._stopped = False
@@ -117,6 +119,7 @@ class Ingest:
                 work(writer)
                 self._flush(writer)
                 writer.finish()
+                self._trust_archives()
             except Stopped:
                 self._stopped = True
         cards = self._finish()
@@ -227,7 +230,10 @@ class Ingest:
         self._tell(Outcome(source, item.path, status, reason), item.size)
 
     def _unpack(self, found: Unpacked) -> None:
-        """Records an archive, whose members are the documents, and lets go what it gave before."""
+        """Records an archive, whose members are the documents, and lets go what it gave before.
+
+        The hash of a changed one is recorded when all of its members are: by it a later run takes them for unchanged.
+        """
         item = found.item
         source = self._known.source_of(item)
         if self._known.document_of(source):
@@ -236,8 +242,16 @@ class Ingest:
         self._delete(self._known.vanished_members(item, found.members))
         reason = f"an archive of {len(found.members)} files"
         entry = LedgerEntry(source, item.path, item.root, found.content_hash, UNPACKED, reason)
+        if self._known.unpacked(item, found.content_hash) is None:
+            self._unpacked.append(entry)
+            entry = replace(entry, content_hash="")
         self._library.ledger.record(self._corpus, entry)
         self._tell(Outcome(source, item.path, UNPACKED, reason), 0)
+
+    def _trust_archives(self) -> None:
+        """Records the hashes of the archives that have changed, once their members are stored."""
+        for entry in self._unpacked:
+            self._library.ledger.record(self._corpus, entry)
 
     def _delete(self, gone: Sequence[LedgerEntry]) -> None:
         """Deletes the documents of files that are not there any more."""

@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, NamedTuple, Self, cast
@@ -22,6 +23,9 @@ MIN_MEMORY_MB = 512
 
 _FILES_PER_CHILD = 200  # a fresh child now and then, so that no file pays for memory that earlier ones left behind
 _START_SECONDS = 60.0
+SECONDS_A_PAGE = 15.0
+"""What each recognised page of a scan adds to a file's time: recognition takes two to five seconds of a quiet core."""
+
 _CPU_LIMIT_REACHED = -24  # Popen's code for SIGXCPU, a signal that Windows lacks
 _KILLED = -9
 _ERRORS = {kind.__name__: kind for kind in (ParseError, NoTextError, UnsupportedFormatError)}
@@ -157,6 +161,9 @@ class _Child:
                 if answer and answer["status"] == "parsing":
                     label = f"{format_label(str(answer['format']))} parser"
                     answer = self._read(process)
+                while answer and answer["status"] == "page recognised":
+                    deadline.extend(SECONDS_A_PAGE)
+                    answer = self._read(process)
             if answer is None:
                 raise ParseError(f"The {label} {self._death(process, deadline)}.")
             if answer["status"] == "out of memory":
@@ -209,12 +216,24 @@ class _Deadline:
     def __init__(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
         self.has_passed = False
         self._process = process
-        self._timer = threading.Timer(seconds, self._pass)
-        self._timer.daemon = True
+        self._end = time.monotonic() + seconds
+        self._timer = self._make_timer()
+
+    def _make_timer(self) -> threading.Timer:
+        timer = threading.Timer(max(0.0, self._end - time.monotonic()), self._pass)
+        timer.daemon = True
+        return timer
 
     def _pass(self) -> None:
         self.has_passed = True
         self._process.kill()
+
+    def extend(self, seconds: float) -> None:
+        """Grants so many seconds more."""
+        self._timer.cancel()
+        self._end += seconds
+        self._timer = self._make_timer()
+        self._timer.start()
 
     def __enter__(self) -> None:
         self._timer.start()

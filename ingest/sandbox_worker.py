@@ -2,7 +2,7 @@
 
 The parent sends {"memory_mb": ..., "seconds": ...} once, then {"path": ...} for each file, with "member" for a file in
 an archive. The child answers {"status": "ready"}, and for each file {"status": "parsing", "format": ...} and then
-"document", "archive", "error" or "out of memory".
+"document", "archive", "error" or "out of memory"; before that {"status": "page recognised"} for each page of a scan.
 """
 
 import contextlib
@@ -17,16 +17,19 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from ingest import ocr
 from ingest.archives import OpenArchive
 from ingest.errors import ParseError, UnsupportedFormatError
 from ingest.frames import Message, read_frame, write_frame
 from ingest.parsing import choose_parser, is_archive, run_parser
+from rag.offline import go_quiet
 
 _MAX_REQUEST_BYTES = 1 << 20
 
 
 def main() -> None:
     """Serves the parent until it closes the pipe."""
+    go_quiet()
     requests, replies = _take_pipes()
     limits = read_frame(requests, _MAX_REQUEST_BYTES)
     if limits is None:
@@ -36,6 +39,12 @@ def main() -> None:
     waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(requests, waiting), daemon=True).start()
     last = _LastArchive()
+
+    def grant_time() -> None:
+        write_frame(replies, {"status": "page recognised"})
+        _limit_cpu(float(limits["seconds"]))
+
+    ocr.page_recognised = grant_time
     while True:
         request = waiting.get()
         _limit_cpu(float(limits["seconds"]))

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePath
 
 from rag.schema import Heading
 
@@ -30,13 +29,13 @@ def one_line(text: str) -> str:
     return " ".join(clean_text(text).split())
 
 
-def choose_title(name: str, *candidates: str | None) -> str:
-    """Returns the first candidate that says something, as one line, or else the stem of the file's name."""
-    for candidate in candidates:
-        title = one_line(candidate or "")
-        if title:
-            return title[:MAX_TITLE_LENGTH]
-    return one_line(PurePath(name).stem)[:MAX_TITLE_LENGTH]
+def choose_title(*candidates: str | None) -> str:
+    """Returns the first candidate that says something, as one line, "" where none does.
+
+    The name of the file is never one: see docs/decisions/0009.
+    """
+    titles = (one_line(candidate or "")[:MAX_TITLE_LENGTH] for candidate in candidates)
+    return next(filter(None, titles), "")
 
 
 class TextBuilder:

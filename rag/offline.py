@@ -10,6 +10,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",  # HF_HUB_OFFLINE=0 in the environment allows downloads
     "LANGCHAIN_TRACING_V2": "false",
     "LANGSMITH_TRACING": "false",
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.32 writes to ~/.cache and calls home
     "RAGAS_DO_NOT_TRACK": "true",  # ragas 0.4.3 does not honour DO_NOT_TRACK
     "TOKENIZERS_PARALLELISM": "true",  # says so explicitly, which silences the warning after a fork
     "TRANSFORMERS_VERBOSITY": "error",

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
+from file_builders import write
 from rag.bm25 import K1, OKAPI_EPSILON, B, Bm25sEngine, LexicalIndex, RankBm25Engine, open_lexical
 from rag.errors import UsageError
 from rag.library import Library
@@ -208,3 +209,13 @@ def test_of_equally_similar_terms_the_same_one_is_taken_in_every_process():
         environment = os.environ | {"PYTHONHASHSEED": seed}
         said = subprocess.check_output([sys.executable, "-c", script], text=True, env=environment)
         assert said.split() == ["abcdz", "abcdz", "None"]
+
+
+def test_the_name_of_a_file_without_a_title_is_found(tmp_path, ingest):
+    write(tmp_path / "docs", "harbour-2024.txt", "All ships had left by noon.")
+    write(tmp_path / "docs", "titled-2024.md", "# Ferries\n\nAll ferries had left by noon.")
+    made = ingest(tmp_path / "docs")
+    index = open_lexical(made.library, "c", made.report.cards[0].chunker)
+    found = {stored.source for stored in made.library.chunks([s.chunk_id for s in index.rank("harbour", 5)]).values()}
+    assert found == {"harbour-2024.txt"}
+    assert index.rank("titled", 5) == []

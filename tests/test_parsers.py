@@ -77,9 +77,9 @@ VECTORS = [
         (0, 48, 49),
         warnings=1,
     ),
-    Vector("scan7.pdf", make_pdf(["text"], title="Microsoft Word - x.doc"), "pdf", "scan7", ("text",), pages=(0,)),
+    Vector("scan7.pdf", make_pdf(["text"], title="Microsoft Word - x.doc"), "pdf", "", ("text",), pages=(0,)),
     Vector("whole.pdf", make_pdf(["text"], [("The Work", 0)]), "pdf", "The Work", ("text",), pages=(0,)),
-    Vector("late.pdf", b"\n\n" + make_pdf(["text"]), "pdf", "late", ("text",), pages=(0,)),
+    Vector("late.pdf", b"\n\n" + make_pdf(["text"]), "pdf", "", ("text",), pages=(0,)),
     Vector(
         "report.docx",
         make_docx(),
@@ -122,10 +122,10 @@ VECTORS = [
         "named.txt",
         "<!-- x --><html><meta charset=windows-1251><p>Привет".encode("cp1251"),
         "html",
-        "named",
+        "",
         ("Привет",),
     ),
-    Vector("aspx.html", b"<body><form><p>All is in a form</p></form>", "html", "aspx", ("All is in a form",)),
+    Vector("aspx.html", b"<body><form><p>All is in a form</p></form>", "html", "", ("All is in a form",)),
     Vector(
         "teaser.html",
         TEASER,
@@ -139,7 +139,7 @@ VECTORS = [
         "essay.html",
         b"<table><tr><td>One<br>line<br><br>Two <br> <br>Three</td></tr></table><div class='catlinks'>CATEGORY</div>",
         "html",
-        "essay",
+        "",
         ("One\nline\n\nTwo\n\nThree",),
         ("CATEGORY",),
     ),
@@ -152,24 +152,24 @@ VECTORS = [
         (),
         ((1, "First part code link"), (2, "Indented"), (2, "Setext")),
     ),
-    Vector("plain.md", b"no heading\r\nhere", "markdown", "plain", ("no heading\nhere",), ("\r",)),
-    Vector("notes.txt", "Grüße".encode("utf-8-sig"), "plain_text", "notes", ("Grüße",), ("\ufeff",)),
-    Vector("noname", b"words", "plain_text", "noname", ("words",)),
-    Vector("log.txt", b"word " * 100 + b"\x1b[31m\x00", "plain_text", "log", ("word",), ("\x00",), warnings=1),
+    Vector("plain.md", b"no heading\r\nhere", "markdown", "", ("no heading\nhere",), ("\r",)),
+    Vector("notes.txt", "Grüße".encode("utf-8-sig"), "plain_text", "", ("Grüße",), ("\ufeff",)),
+    Vector("noname", b"words", "plain_text", "", ("words",)),
+    Vector("log.txt", b"word " * 100 + b"\x1b[31m\x00", "plain_text", "", ("word",), ("\x00",), warnings=1),
     Vector(
         "cups.csv",
         b'Stanley Cups,,\nTeam,Location,Note\nBlues,STL,"two\nlines"\nFlyers,PHI,,extra\n',
         "csv",
-        "cups",
+        "",
         (
             "Stanley Cups\nTeam: Blues; Location: STL; Note: two lines\n",
             "Team: Flyers; Location: PHI; column 4: extra",
         ),
     ),
-    Vector("semi.csv", "a;b\n1,5;2,5\n".encode("utf-16"), "csv", "semi", ("a: 1,5; b: 2,5",)),
-    Vector("tabs.tsv", b"1\t2\n3\t4\n", "csv", "tabs", ("column 1: 1; column 2: 2\ncolumn 1: 3",)),
-    Vector("broken.csv", b'a,b\n"open,1\n2,3\n', "csv", "broken", ('a,b\n"open,1\n2,3\n',), warnings=1),
-    Vector("long.csv", b"a,b\n1," + b"x" * 200_000, "csv", "long", ("b: " + "x" * 200_000,)),
+    Vector("semi.csv", "a;b\n1,5;2,5\n".encode("utf-16"), "csv", "", ("a: 1,5; b: 2,5",)),
+    Vector("tabs.tsv", b"1\t2\n3\t4\n", "csv", "", ("column 1: 1; column 2: 2\ncolumn 1: 3",)),
+    Vector("broken.csv", b'a,b\n"open,1\n2,3\n', "csv", "", ('a,b\n"open,1\n2,3\n',), warnings=1),
+    Vector("long.csv", b"a,b\n1," + b"x" * 200_000, "csv", "", ("b: " + "x" * 200_000,)),
 ]
 
 
@@ -178,7 +178,7 @@ def check_invariants(document: ParsedDocument) -> None:
     assert text.strip()
     assert "\r" not in text and "\x00" not in text
     text.encode("utf-8")  # no lone surrogates
-    assert document.title and document.title == " ".join(document.title.split())
+    assert document.title == " ".join(document.title.split())
     assert list(document.pages) == sorted(set(document.pages))
     assert not document.pages or (document.pages[0] == 0 and document.pages[-1] <= len(text))
     starts = [heading.start for heading in document.headings]

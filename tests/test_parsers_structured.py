@@ -60,7 +60,7 @@ def test_json_records_with_prose_have_headings() -> None:
     document = read([{"_id": "d1", "title": "Tea", "text": LONG}, {"_id": "d2", "title": "Milk", "text": "White."}])
     assert outline(document) == [(1, "Tea"), (1, "Milk")]
     assert document.text == f"Tea\n\n{LONG.strip()}\n\n_id: d1\n\nMilk\n\nWhite.\n\n_id: d2"
-    assert document.title == "data"
+    assert document.title == ""
 
 
 def test_json_sections_stand_below_the_title() -> None:
@@ -304,7 +304,7 @@ def test_source_is_kept_verbatim_with_its_definitions(name: str) -> None:
     kind, document = parse_bytes(source.encode(), name)
     assert kind == "source_code"
     assert document.text == source
-    assert document.title == name
+    assert document.title == ""
     assert outline(document) == headings
     for heading in document.headings:
         line = document.text[heading.start :].split("\n")[0]

@@ -307,7 +307,7 @@ def test_a_mailbox_is_its_messages() -> None:
     one = b"From a@b Mon Jan  1 10:00:00 2024\nFrom: a@b\nSubject: One\n\nFirst body\nFrom here on\n\n"
     two = b"From c@d Mon Jan  1 11:00:00 2024\nFrom: c@d\nSubject: Two\n\nSecond body\n"
     document = parse_bytes(one + two, "box.mbox")[1]
-    assert document.title == "box"
+    assert document.title == ""
     assert outline(document) == [(1, "One"), (1, "Two")]
     assert "First body\nFrom here on\n\nTwo\n\nFrom: c@d" in document.text
 

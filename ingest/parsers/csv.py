@@ -6,7 +6,7 @@ from pathlib import PurePath
 from ingest.decoding import decode, looks_like_text
 from ingest.errors import NoTextError
 from ingest.records import record_lines
-from ingest.text_building import TextBuilder, choose_title, one_line
+from ingest.text_building import TextBuilder, one_line
 from rag.schema import ParsedDocument
 
 FORMAT = "csv"
@@ -31,13 +31,13 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         records = _read(text, _sniff_delimiter(text))
     except csv.Error as error:
         problem = f"Its quotes are broken ({error}), so that lines were kept as they are."
-        return ParsedDocument(choose_title(name), text, warnings=(*warnings, problem))
+        return ParsedDocument("", text, warnings=(*warnings, problem))
     builder = TextBuilder()
     for line in record_lines(records):
         builder.add(line)
     if not builder.text.strip():
         raise NoTextError("The table holds no values.")
-    return ParsedDocument(choose_title(name), builder.text, warnings=warnings)
+    return ParsedDocument("", builder.text, warnings=warnings)
 
 
 def _read(text: str, delimiter: str) -> list[list[str]]:

@@ -55,7 +55,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError("The Word document holds no text.")
     first = builder.headings[0].text if builder.headings else None
     properties = document.core_properties.title
-    title = choose_title(name, properties if properties != _DEFAULT_TITLE else None, writer.title, first)
+    title = choose_title(properties if properties != _DEFAULT_TITLE else None, writer.title, first)
     return ParsedDocument(title, builder.text, headings=builder.headings)
 
 

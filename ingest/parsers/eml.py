@@ -48,7 +48,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError("The message has neither a subject nor a text.")
     subject = None if is_mailbox else _header(messages[0], "Subject")
     return ParsedDocument(
-        choose_title(name, subject), writer.builder.text, headings=tuple(writer.headings), warnings=writer.warnings()
+        choose_title(subject), writer.builder.text, headings=tuple(writer.headings), warnings=writer.warnings()
     )
 
 

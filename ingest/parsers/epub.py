@@ -58,7 +58,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     if not builder.text:
         raise NoTextError("The book holds no text; its pages may be pictures.")
     title = next((element.text for element in package.iter("{*}title") if element.text), None)
-    return ParsedDocument(choose_title(name, title), builder.text, headings=builder.headings, warnings=tuple(warnings))
+    return ParsedDocument(choose_title(title), builder.text, headings=builder.headings, warnings=tuple(warnings))
 
 
 def _read_package(archive: zipfile.ZipFile) -> tuple["_Element", str]:

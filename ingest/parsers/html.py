@@ -101,7 +101,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     page_title = soup.title.get_text() if soup.title else None
     top = next((heading.text for heading in builder.headings if heading.level == 1), None)
     return ParsedDocument(
-        choose_title(name, page_title, top), builder.text, headings=builder.headings, warnings=decoding_warnings
+        choose_title(page_title, top), builder.text, headings=builder.headings, warnings=decoding_warnings
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ingest import ocr
 from ingest.content_kinds import describe_content
 from ingest.errors import NoTextError, ParseError, UnsupportedFormatError
-from ingest.text_building import choose_title, clean_text
+from ingest.text_building import clean_text
 from rag.schema import ParsedDocument
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError("OCR found no text in the image.")
     starts = [sum(len(page) + 1 for page in pages[:index]) for index in range(len(pages))]
     return ParsedDocument(
-        choose_title(name),
+        "",
         "\n".join(pages),
         pages=tuple(starts) if len(pages) > 1 else (),
         warnings=("The text was read by OCR, which makes mistakes.",),

@@ -74,13 +74,13 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         value, problems = _load(text, PurePath(name).suffix.lower() in _LINES_SUFFIXES)
         writer.write(value)
     except (ValueError, RecursionError) as error:
-        return ParsedDocument(choose_title(name), text, warnings=(*warnings, _problem(error)))
+        return ParsedDocument("", text, warnings=(*warnings, _problem(error)))
     if not writer.builder.text:
         raise NoTextError("The JSON file holds no values.")
     if writer.left_out:
         problems.append(f"{writer.left_out} lists of more than {MAX_NUMBERS} numbers are left out.")
     found = value.text_at(_TITLE_KEYS) if isinstance(value, _Object) else None
-    title = choose_title(name, found[1] if found else None)
+    title = choose_title(found[1] if found else None)
     return ParsedDocument(title, writer.builder.text, headings=writer.builder.headings, warnings=(*warnings, *problems))
 
 

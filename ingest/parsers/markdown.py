@@ -34,7 +34,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     front = _FRONT_MATTER.match(text)
     headings = tuple(_headings(text, front.end() if front else 0))
     first = headings[0].text if headings else None
-    return ParsedDocument(choose_title(name, _front_title(front), first), text, headings=headings, warnings=warnings)
+    return ParsedDocument(choose_title(_front_title(front), first), text, headings=headings, warnings=warnings)
 
 
 def _front_title(front: re.Match[str] | None) -> str | None:

@@ -29,5 +29,5 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     if not builder.text.strip():
         raise NoTextError("The document holds no text.")
     first = builder.headings[0].text if builder.headings else None
-    title = choose_title(name, document.title, writer.title, first)
+    title = choose_title(document.title, writer.title, first)
     return ParsedDocument(title, builder.text, headings=builder.headings)

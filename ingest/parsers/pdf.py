@@ -74,7 +74,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     outlined = locate(read.outline, pages, starts)
     typed = _typed_headings(read.pages, starts) if len(outlined) < _FEWEST_ENTRIES else ()
     return ParsedDocument(
-        choose_title(name, *_titles(read, typed)),
+        choose_title(*_titles(read, typed)),
         "\n".join(pages),
         pages=starts,
         headings=max(outlined, typed, key=len),

@@ -6,7 +6,6 @@ from ingest.content_kinds import known_kind
 from ingest.decoding import decode, looks_like_text
 from ingest.errors import NoTextError
 from ingest.parsers import eml, json, rtf
-from ingest.text_building import choose_title
 from rag.schema import ParsedDocument
 
 FORMAT = "plain_text"
@@ -54,4 +53,4 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     if not text.strip():
         raise NoTextError("The file holds only white space.")
     problem = json.why_not_json(text)
-    return ParsedDocument(choose_title(name), text, warnings=(*warnings, problem) if problem else warnings)
+    return ParsedDocument("", text, warnings=(*warnings, problem) if problem else warnings)

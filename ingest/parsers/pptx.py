@@ -51,7 +51,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError(f"The presentation holds no text on its {len(pages)} slides.")
     stated = presentation.core_properties.title
     first = builder.headings[0].text if builder.headings else None
-    title = choose_title(name, stated if stated not in _DEFAULT_TITLES else None, first)
+    title = choose_title(stated if stated not in _DEFAULT_TITLES else None, first)
     return ParsedDocument(title, builder.text, tuple(pages), builder.headings)
 
 

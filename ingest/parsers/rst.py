@@ -46,10 +46,10 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         document = _read(text)
     except Exception as error:  # docutils recurses with the nesting, and directives raise anything at all
         problem = f"Its sections cannot be told: docutils gives up ({type(error).__name__})."
-        return ParsedDocument(choose_title(name), text, warnings=(*warnings, problem))
+        return ParsedDocument("", text, warnings=(*warnings, problem))
     headings = tuple(_headings(document, text))
     first = headings[0].text if headings else None
-    return ParsedDocument(choose_title(name, first), text, headings=headings, warnings=warnings)
+    return ParsedDocument(choose_title(first), text, headings=headings, warnings=warnings)
 
 
 def _read(text: str) -> "nodes.document":

@@ -49,7 +49,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     found = _TITLE.search(source)
     title = _to_text(f"{{\\rtf1 {found.group(1)}}}", encoding) if found else None
     first = next((heading.text for heading in builder.headings if heading.level == 1), None)
-    return ParsedDocument(choose_title(name, title, first), builder.text, headings=builder.headings)
+    return ParsedDocument(choose_title(title, first), builder.text, headings=builder.headings)
 
 
 def _check_depth(data: bytes) -> None:

@@ -11,7 +11,7 @@ from ingest.content_kinds import known_kind
 from ingest.decoding import decode, looks_like_text
 from ingest.definitions import FAMILIES, find_definitions
 from ingest.errors import NoTextError
-from ingest.text_building import choose_title, one_line
+from ingest.text_building import one_line
 from rag.schema import Heading, ParsedDocument
 
 FORMAT = "source_code"
@@ -65,7 +65,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     if not text.strip():
         raise NoTextError("The file holds only white space.")
     headings = tuple(_headings(text, _language(data, name)))
-    return ParsedDocument(choose_title(name, PurePath(name).name), text, headings=headings, warnings=problems)
+    return ParsedDocument("", text, headings=headings, warnings=problems)
 
 
 def _language(data: bytes, name: str) -> str:

@@ -52,7 +52,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
             builder.add_sheet(sheet.title, sheet_lines(_rows(sheet)))
     if not builder.text:
         raise NoTextError("The workbook holds no values.")
-    title = choose_title(name, workbook.properties.title)
+    title = choose_title(workbook.properties.title)
     problems = _problems(len(workbook.worksheets) - len(visible), _count_without_result(data))
     return ParsedDocument(title, builder.text, headings=builder.headings, warnings=tuple(problems))
 
