@@ -8,7 +8,7 @@ from typing import Any
 
 from rag.embedders.spec import EmbedderSpec
 
-SAMPLE = 500
+SAMPLE = 250
 """Characters read at each of three places of a long text: its beginning, its middle and its end."""
 
 LEAST_BYTES = 20

@@ -48,8 +48,14 @@ class IndexCard:
     noise: tuple[float, ...] = ()
 
     def is_cut_by(self, chunker: str | None) -> bool:
-        """Tells whether the chunker is the named one, in full (heading-800-100) or by kind (heading); None is any."""
-        return chunker is None or self.chunker == chunker or self.chunker.startswith(f"{chunker}-")
+        """Tells whether the chunker is the named one; None is any.
+
+        A name may be said in full (heading-800-100, token-256-32-minilm), by kind (heading), or without its numbers
+        (token-minilm).
+        """
+        if chunker is None or self.chunker == chunker or self.chunker.startswith(f"{chunker}-"):
+            return True
+        return chunker == "-".join(part for part in self.chunker.split("-") if not part.isdigit())
 
     @classmethod
     def blank(cls, corpus: str, chunker: str, spec: EmbedderSpec) -> "IndexCard":

@@ -21,7 +21,6 @@ from rag.errors import UsageError
 SPECS = {
     **table_specs(),
     "text-3-small": replace(find_spec("wordllama"), name="text-3-small", max_tokens=512),
-    "3-4": replace(find_spec("hash"), name="3-4"),
     "Ours/One": replace(find_spec("hash"), name="Ours/One"),
 }
 
@@ -41,7 +40,6 @@ SPECS = {
         ("token-wordllama", TokenChunker, "token-256-32-wordllama"),
         ("token-text-3-small", TokenChunker, "token-512-64-text-3-small"),
         ("token-100-0-text-3-small", TokenChunker, "token-100-0-text-3-small"),
-        ("token-100-0-3-4", TokenChunker, "token-100-0-3-4"),
         ("semantic", SemanticChunker, "semantic-800-90-minilm"),
         ("semantic-hash", SemanticChunker, "semantic-800-90-hash"),
         ("semantic-500-80-hash", SemanticChunker, "semantic-500-80-hash"),

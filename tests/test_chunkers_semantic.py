@@ -9,23 +9,33 @@ from ingest.chunkers import load_chunker
 from rag.embedders.registry import load_embedder
 from rag.schema import Heading
 
-CATS = "The cat sleeps on the warm mat. A cat likes its mat and its milk. The warm cat drinks the milk of the cat. "
-MONEY = "Banks raised interest rates again. Higher interest rates cost banks money. Rates of banks cost money again. "
-SHIPS = "Large ships cross deep oceans slowly. Oceans carry ships and storms. Storms sink large ships on oceans. "
-THREE = (CATS + MONEY + SHIPS).strip()
+CATS = (
+    "The cat sleeps on the warm mat. A cat likes its mat and its milk. The warm cat drinks the milk of another cat. "
+    "Milk makes the cat sleep on its mat. Every cat likes warm milk. A cat on a mat drinks the milk. "
+)
+MONEY = (
+    "Banks raised interest rates again. Higher interest rates cost banks money. Rates of banks cost money again. "
+    "Money in banks earns interest at higher rates. Banks lend money at rates. Interest on money is what banks earn. "
+)
+
+
+def _sentences(text):
+    return [f"{sentence.rstrip('.')}." for sentence in text.strip().split(". ")]
 
 
 @pytest.mark.parametrize("embedder", ["hash", "wordllama", "minilm"])
 def test_breaks_where_the_subject_changes(embedder):
-    # Of 8 distances the 75th percentile is passed by two.
-    chunks = load_chunker(f"semantic-800-75-{embedder}").split(document(THREE))
-    assert [chunk.text for chunk in chunks] == [CATS.strip(), MONEY.strip(), SHIPS.strip()]
+    text = (CATS + MONEY).strip()
+    chunks = load_chunker(f"semantic-800-95-{embedder}").split(document(text))
+    assert len(chunks) == 2  # one of eleven distances passes the 95th percentile
+    starts = {text.index(sentence): place for place, sentence in enumerate(_sentences(text))}
+    assert abs(starts[chunks[1].start] - 6) <= 1  # neighbours are embedded along, so that it may be seen one early
 
 
 def test_breaks_are_the_distances_over_the_percentile():
-    subjects = [CATS, MONEY, SHIPS]
-    sentences = [s for n in range(9) for s in subjects[n * n % 3].strip().replace(". ", ".|").split("|")]
-    long = [s[:-1] + " " + "indeed " * 15 + "so." for s in sentences]  # no piece is too short to stand alone
+    long = [  # no piece is too short to stand alone
+        sentence[:-1] + " indeed" * 14 + "." for text in (CATS, MONEY, CATS) for sentence in _sentences(text)
+    ]
     windows = [" ".join(long[max(0, n - 1) : n + 2]) for n in range(len(long))]
     vectors = load_embedder("wordllama").embed_passages(windows)
     distances = paired_cosine_distances(vectors[:-1], vectors[1:])
@@ -43,8 +53,8 @@ def test_short_pieces_join_their_neighbours_and_long_ones_are_cut():
 
 
 def test_headings_and_pages_part_chunks_and_no_window_reaches_over_them():
-    text = CATS + "\n# B\n" + MONEY + SHIPS
-    b, page = text.index("# B"), text.index(SHIPS)
+    text = CATS + "\n# B\n" + MONEY + CATS
+    b, page = text.index("# B"), text.rindex(CATS)
     source = document(text, (0, page), (Heading(b, 1, "B"),))
     chunks = load_chunker("semantic-800-99-hash").split(source)
     assert {0, b, page} <= {chunk.start for chunk in chunks}

@@ -68,7 +68,7 @@ def test_sentences_lose_nothing_and_never_overlap(source, data):
     assert "".join(kept.split()) == "".join(source.text[start:end].split())
 
 
-NUMBERED = [f"This is sentence number {number}." for number in range(12)]
+NUMBERED = [f"This is sentence number {number}." for number in range(10, 22)]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ def test_windows_stop_at_headings_and_pages():
 
 
 def test_a_sentence_without_end_is_cut():
-    chunks = SentenceChunker(2, 0).split(document("word " * 1000 + ". Short one."))
-    assert [len(chunk.text) <= 2001 for chunk in chunks] == [True] * 3
+    chunks = SentenceChunker(2, 0).split(document("word " * 1000 + "end. Short one."))
+    assert len(chunks) > 2
+    assert all(len(chunk.text) <= 2001 for chunk in chunks)
     assert chunks[-1].text.endswith("Short one.")

@@ -180,6 +180,23 @@ def test_a_dimension_that_the_model_does_not_have_is_refused(bag_of_words):
     np.testing.assert_allclose(load(dimension=1).embed_passages(["hello world"]), [[1]])  # cut, and unit length again
 
 
+def test_tokenizers_that_are_not_transformers_count_too(bag_of_words, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    from rag.embedders.files import locate
+
+    load, _ = bag_of_words
+    assert load(passage_prefix="passage: ").count_tokens(["hello world", "hello"]) == [3, 2]
+    tokenizer = Tokenizer.from_file(str(locate(find_spec("wordllama").tokenizer)))
+    module = StaticEmbedding(tokenizer, np.ones((tokenizer.get_vocab_size(), 2), dtype=np.float32))
+    SentenceTransformer(modules=[module], device="cpu").save(str(tmp_path / "static"))
+    static = variant("minilm", model=str(tmp_path / "static"), dimension=2, max_tokens=0)
+    texts = [text for text in TEXTS if text]
+    assert static.count_tokens(texts) == load_embedder("wordllama").count_tokens(texts)
+
+
 # --- the table
 
 

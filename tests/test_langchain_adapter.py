@@ -45,6 +45,12 @@ def test_their_embeddings_become_unit_rows_with_our_prefixes():
     assert ours.embed_passages([]).shape == (0, 16)
 
 
+def test_tokens_of_their_embeddings_are_estimated_by_characters():
+    spec = replace(load_embedder("hash").spec, dimension=16, query_prefix="not counted", passage_prefix="p: ")
+    ours = LangChainAsEmbedder(DeterministicFakeEmbedding(size=16), spec)
+    assert ours.count_tokens(["", "a", "ab", "a" * 397]) == [1, 1, 2, 100]
+
+
 def test_a_wrong_dimension_is_refused_by_name():
     spec = replace(load_embedder("hash").spec, dimension=8)
     with pytest.raises(RagError, match="16 dimensions, its entry says 8"):

@@ -108,7 +108,7 @@ class Evaluation:
             self._say(f"{task.name}: indexing its documents under {', '.join(names)}")
             with writer_lock(self._settings.home), Bars() as bars:
                 ingest_paths(self._library, self._settings, [task.folder], corpus, names, wanted, bars)
-        cards = [card for card in self._library.cards.all(corpus) if _is_chunker(card.chunker, wanted)]
+        cards = [card for card in self._library.cards.all(corpus) if card.chunker == self._chunker_name(wanted)]
         if not cards:
             raise UsageError(f"{task.folder / 'corpus.jsonl'} holds no text. Put the task's documents there.")
         return corpus, cards[0].chunker, names
@@ -122,10 +122,16 @@ class Evaluation:
         complete = {
             card.fingerprint
             for card in self._library.cards.all(corpus)
-            if _is_chunker(card.chunker, chunker) and card.documents == documents > 0
+            if card.chunker == self._chunker_name(chunker) and card.documents == documents > 0
         }
         finished = self._library.ledger.entries(corpus)
         return bool(finished) and len(fingerprints) == len(set(embedders)) and fingerprints <= complete
+
+    def _chunker_name(self, chunker: str) -> str:
+        """Returns the full name, such as heading-800-100, of what was asked for in short."""
+        from ingest.chunkers import load_chunker
+
+        return load_chunker(chunker, self._settings.embedders, self._settings.embedder).name
 
     def _ann_recall(self, task: RetrievalTask, opened: Opened) -> float | None:
         """Returns the share of the exact ten nearest chunks that Chroma finds; None where it cannot be opened."""
@@ -159,13 +165,6 @@ def corpus_of(folder: Path) -> str:
             digest.update(block)
     name = re.sub(r"[^A-Za-z0-9]+", "-", folder.resolve().name).strip("-") or "task"
     return f"{name[:80]}-{digest.hexdigest()[:8]}"
-
-
-def _is_chunker(name: str, wanted: str) -> bool:
-    """Tells whether a full name such as heading-800-100 is what was asked for, in full or in short."""
-    from ingest.chunkers import load_chunker
-
-    return name == load_chunker(wanted).name
 
 
 def _cost(card: IndexCard | None) -> Mapping[str, float | None]:

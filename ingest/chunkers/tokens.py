@@ -13,6 +13,8 @@ from rag.schema import Chunk, Document
 
 DEFAULT_SIZE = 256
 """Tokens of a passage for an embedder without a limit of its own."""
+LARGEST_DEFAULT = 512
+"""A model that reads thousands of tokens still finds a thought better than a chapter."""
 
 MIN_SIZE = 16
 LEAST_ROOM = 8
@@ -35,7 +37,7 @@ class TokenChunker:
     def __init__(
         self, spec: EmbedderSpec, load: Callable[[], Embedder], size: int | None = None, overlap: int | None = None
     ) -> None:
-        size = (spec.max_tokens or DEFAULT_SIZE) if size is None else size
+        size = min(spec.max_tokens or DEFAULT_SIZE, LARGEST_DEFAULT) if size is None else size
         overlap = size // 8 if overlap is None else overlap
         if size < MIN_SIZE:
             raise UsageError(f"A chunk size of {size} tokens is too small. Take {MIN_SIZE} or more.")
