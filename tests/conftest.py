@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
+from browser_app import FLAGS, Outside, chromium_path
 from file_builders import write
 from rag.offline import go_quiet
 
 go_quiet()
 
-pytest.register_assert_rewrite("cli_contract", "pipeline_results")  # so that what they assert is explained as in a test
+# so that what they assert is explained as in a test
+pytest.register_assert_rewrite("cli_contract", "killing", "pipeline_results")
 
 settings.register_profile("project", derandomize=True, deadline=None)  # the same examples on every machine
 settings.load_profile("project")
@@ -160,3 +162,47 @@ def copied(home, tmp_path_factory):
         return Path(shutil.copytree(home, tmp_path_factory.mktemp("copy") / "home"))
 
     return copy
+
+
+# --- a browser; the file of the test says with `url` where the application is
+
+
+@pytest.fixture(scope="session")
+def outside():
+    """The server of a stranger; what reaches it is in `paths`."""
+    stranger = Outside()
+    yield stranger
+    stranger.server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running Chromium."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+    path = chromium_path()
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, url):
+    """Opens pages that must neither leave the server nor log an error."""
+    contexts, complaints = [], []
+
+    def opened(address=url, **options):
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        own = ("/".join(address.split("/")[:3]), "data:", "blob:")
+        page.on("request", lambda r: complaints.append(r.url) if not r.url.startswith(own) else None)
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,38 +1,18 @@
 """The running application in a real browser: it answers, switches the embedder, and shows hostile documents as text."""
 
-import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from browser_app import start, stop
+
+expect = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed").expect
 pytestmark = pytest.mark.browser
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-if CHROMIUM is None:
-    if os.environ.get("REQUIRE_BROWSER") == "1":
-        raise RuntimeError("No Chromium on PATH, but REQUIRE_BROWSER=1.")
-    pytest.skip("no chromium, chromium-browser or google-chrome on PATH", allow_module_level=True)
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
-expect = sync_api.expect
 
 FUSION = """# Hybrid search
 
@@ -47,58 +27,6 @@ HOSTILE = (
     '<img src=x onerror="document.title=1"> <img src="{url}/a.png"> ![pixel]({url}/b.png) '
     "<script>document.title=2</script> **bold** ${{document.title=3}} {{{{value}}}} $$x^2$$ and nothing else.\n"
 )
-
-
-class Outside:
-    """A server of a stranger, who counts what reaches it."""
-
-    def __init__(self):
-        self.paths = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.paths.append(self.path)
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture(scope="session")
-def outside():
-    stranger = Outside()
-    yield stranger
-    stranger.server.shutdown()
-
-
-def start(home):
-    """Starts the application on a free port and returns its process and address."""
-    command = [
-        sys.executable,
-        "-c",
-        "from ui.cli import main; main()",
-        "--home",
-        str(home),
-        "ui",
-        "--port",
-        "0",
-        "--no-browser",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
-    url = process.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url), url
-    return process, url
-
-
-def stop(process):
-    process.send_signal(signal.SIGTERM)
-    return process.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")
@@ -127,37 +55,6 @@ def url(home):
     yield address
     assert stop(process) == 0
     assert not (home / "chroma" / "open.pid").exists(), "Chroma was not closed"
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium, url):
-    """Opens pages that must neither leave the server nor log an error."""
-    contexts, complaints = [], []
-
-    def opened(address=url, **options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on(
-            "request", lambda r: complaints.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None
-        )
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def ask(page, question):

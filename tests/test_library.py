@@ -43,7 +43,8 @@ def long_text(word, sentences=6):
 
 def store_vectors(library, new):
     keys = [passage_key(passage(new.document.title, c.heading, c.text)) for c in new.chunks[CHUNKER.name]]
-    library.vectors.add(INDEX[1], keys, np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (len(keys), 1)), range(len(keys)))
+    vectors = np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (len(keys), 1))
+    library.vectors.add(INDEX[1], keys, vectors, range(len(keys)))
 
 
 def texts_of(library):

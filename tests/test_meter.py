@@ -63,14 +63,15 @@ def test_vectors_of_files_still_unread_are_promised_by_their_bytes(clock):
     meter.embedded("minilm", 50)
     meter.item(outcome("a"), 1000)
     pace = meter.snapshot().embedders["minilm"]
-    assert (pace.done, pace.expected, pace.rate, pace.left) == (50, 500, 10, 45)
+    assert (pace.done, pace.expected, pace.rate, pace.left, pace.bound) == (50, 500, 10, 45, "about")
     meter.planned("minilm", 700)  # more than the bytes had promised
-    assert meter.snapshot().embedders["minilm"].expected == 750
+    pace = meter.snapshot().embedders["minilm"]
+    assert (pace.expected, pace.bound) == (750, "at least")
     for _ in range(9):
         meter.item(outcome("b"), 1000)
     meter.embedded("minilm", 700)
     pace = meter.snapshot().embedders["minilm"]
-    assert (pace.done, pace.expected, pace.left, pace.share) == (750, 750, 0, 1)
+    assert (pace.done, pace.expected, pace.left, pace.share, pace.bound) == (750, 750, 0, 1, "")
 
 
 def test_an_embedder_with_nothing_missing_is_done(clock):

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 import click
 
 from rag.errors import LibraryLockedError, RagError
-from rag.index import open_chroma
 from rag.library import Library
-from rag.lock import holder, writer_lock
+from rag.lock import holder
 from rag.reader import Reader
 from rag.settings import Settings
 
 if TYPE_CHECKING:  # seconds to import: left to the functions, after the port is known to be free
     import gradio as gr
     from fastapi import FastAPI
+
+    from ui.holding import Holding
+    from ui.jobs import IngestJobs
 
 TITLE = "RAG Embedder Bakeoff"
 FOLDER = Path(__file__).parent
@@ -31,7 +33,7 @@ WAITING = 64
 GRACE = 2
 """Seconds that open pages are given when the application stops; their event streams never end by themselves."""
 UPLOAD_LIMIT = "1kb"
-"""Nothing is uploaded, but Gradio has a route for it that takes files of any size unless told otherwise."""
+"""Of Gradio's own route for uploads, which nothing here uses: files come through `ui.uploads`, with their folders."""
 
 
 def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
@@ -40,21 +42,31 @@ def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
 
     from ui.conversation import Chat
     from ui.tabs.chat import AT_ONCE, ChatTab
+    from ui.tabs.library import LibraryTab
 
+    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
         gr.Markdown(TOP, elem_id="top", container=False)
-        tab = ChatTab(Chat(reader), settings)
-        page.load(**tab.arrival, queue=False, show_progress="hidden", api_visibility="private")
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Chat", id="chat") as chat_tab:
+                chat = ChatTab(Chat(reader), settings)
+            with gr.Tab("Library", id="library"):
+                LibraryTab()
+        page.load(**chat.arrival, **quiet)
+        chat_tab.select(**chat.arrival, **quiet)  # the library may have grown meanwhile
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
     return page
 
 
-def make_server_app(page: "gr.Blocks", hosts: frozenset[str] | None) -> "FastAPI":
-    """Mounts the page in a FastAPI app with a health route; `hosts` are the names it answers to, None for any."""
+def make_server_app(
+    page: "gr.Blocks", holding: "Holding", jobs: "IngestJobs", hosts: frozenset[str] | None
+) -> "FastAPI":
+    """Mounts the page in a FastAPI app with the library's routes; `hosts` are the names it answers to, None for any."""
     import gradio as gr
     from fastapi import FastAPI
 
     from ui.guard import Guard
+    from ui.library_routes import add_library_routes
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -62,8 +74,9 @@ def make_server_app(page: "gr.Blocks", hosts: frozenset[str] | None) -> "FastAPI
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    add_library_routes(app, holding, jobs, local=hosts is not None)
     app.add_middleware(Guard, hosts=hosts)
-    script = (FOLDER / "chat.js").read_text(encoding="utf-8")
+    chat_script = (FOLDER / "chat.js").read_text(encoding="utf-8")
     gr.mount_gradio_app(
         app,
         page,
@@ -77,8 +90,8 @@ def make_server_app(page: "gr.Blocks", hosts: frozenset[str] | None) -> "FastAPI
         enable_monitoring=False,
         max_file_size=UPLOAD_LIMIT,
         theme=_theme(),
-        css_paths=[FOLDER / "style.css"],
-        head=f"<script>{script}</script>",
+        css_paths=[FOLDER / "style.css", FOLDER / "library.css", FOLDER / "reader.css"],
+        head=f'<script>{chat_script}</script><script type="module" src="library/files/library.js"></script>',
         favicon_path=str(FOLDER / "favicon.svg"),
     )
     return app
@@ -116,8 +129,8 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool) -> None:
         previous = signal.signal(signal.SIGTERM, _end)
         stack.callback(signal.signal, signal.SIGTERM, previous)
         try:
-            reader = _open_reader(settings, stack)
-            _run(reader, host, listener, lambda: _announce(url, open_browser))
+            holding = _open_library(settings, stack)
+            _run(holding, host, listener, lambda: _announce(url, open_browser), stack)
         except KeyboardInterrupt:
             pass
 
@@ -143,29 +156,36 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _open_reader(settings: Settings, stack: ExitStack) -> Reader:
+def _open_library(settings: Settings, stack: ExitStack) -> "Holding":
     """Opens the library, for writing and with Chroma where it can; else for reading, with exact search."""
+    from ui.holding import Holding
+
     library = Library(settings.home, create=True)
     stack.callback(library.close)
-    if not library.cards.all():  # left unlocked, so that `rag ingest` can fill it beside the page that says so
-        return Reader(library, settings)
-    try:
-        stack.enter_context(writer_lock(settings.home))
-    except LibraryLockedError:
-        click.echo(
-            f"rag: read-only, with exact search: the library is being written by {holder(settings.home)}.", err=True
-        )
-        return Reader(library, settings)
-    return Reader(library, settings, stack.enter_context(open_chroma(library)))
+    holding = Holding(library, settings)
+    stack.callback(holding.close)
+    if library.cards.all():  # else left unlocked, so that `rag ingest` can fill it beside the page that says so
+        try:
+            holding.acquire()
+        except LibraryLockedError:
+            click.echo(
+                f"rag: read-only, with exact search: the library is being written by {holder(settings.home)}.", err=True
+            )
+    return holding
 
 
-def _run(reader: Reader, host: str, listener: socket.socket, ready: Callable[[], None]) -> None:
+def _run(holding: "Holding", host: str, listener: socket.socket, ready: Callable[[], None], stack: ExitStack) -> None:
     import uvicorn
 
     from ui.conversation import Chat
     from ui.guard import LOOPBACK
+    from ui.jobs import IngestJobs
 
-    app = make_server_app(build_app(reader, reader.settings), LOOPBACK if host in LOOPBACK else None)
+    reader = holding.reader
+    jobs = IngestJobs(holding)
+    stack.callback(jobs.close)  # before Chroma and the library are
+    page = build_app(reader, reader.settings)
+    app = make_server_app(page, holding, jobs, LOOPBACK if host in LOOPBACK else None)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ingest.report import Outcome, Stopped
 
@@ -23,12 +23,16 @@ STATUSES = ("done", "unchanged", "unpacked", "skipped", "failed", "deleted")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How far something is: `done` of `expected`, `rate` a second, and the seconds left, None while nobody can tell."""
+    """How far something is: `done` of `expected`, `rate` a second, and the seconds left, None while nobody can tell.
+
+    `expected` is known where `bound` is empty, else "about" so many or "at least".
+    """
 
     done: int = 0
     expected: int = 0
     rate: float = 0.0
     left: float | None = None
+    bound: str = ""
 
     @property
     def share(self) -> float:
@@ -159,23 +163,23 @@ class Meter:
                 items=items,
                 items_expected=max(self._items_expected, items),
                 size=self._pace(self._size, self._size_expected, now),
-                embedders={
-                    name: self._pace(gauge, self._expected(name), now) for name, gauge in self._embedded.items()
-                },
+                embedders={name: self._embedder_pace(name, now) for name in self._embedded},
                 counts={status: self._counts[status] for status in STATUSES},
                 newest=tuple(self._newest),
                 problems=tuple(self._problems),
             )
 
-    def _expected(self, name: str) -> int:
-        """Returns how many vectors there will be: those planned, or as many as the bytes so far promise for the rest.
+    def _embedder_pace(self, name: str, now: float) -> Pace:
+        """Takes for expected what is planned, or as many as the bytes so far promise for all files.
 
-        The rest is judged by what was embedded when the last item was told: then both stood at the same place.
+        What was embedded when the last item was told stands against the bytes told: then both were at the same place.
         """
-        embedded, planned = self._embedded[name].total, self._planned[name]
-        told, at_last = self._size.total, self._at_last_item.get(name, 0)
-        promised = round(at_last * self._size_expected / told) if told else 0
-        return max(embedded, planned, promised)
+        gauge, told = self._embedded[name], self._size.total
+        promised = round(self._at_last_item.get(name, 0) * self._size_expected / told) if told else 0
+        pace = self._pace(gauge, max(gauge.total, self._planned[name], promised), now)
+        if told >= self._size_expected:
+            return pace
+        return replace(pace, bound="about" if promised >= self._planned[name] else "at least")
 
     def _pace(self, gauge: _Gauge, expected: int, now: float) -> Pace:
         rate = gauge.rate(self._started, now)

@@ -18,7 +18,11 @@ corpus_option = click.option("--corpus", metavar="NAME", help="The corpus; may b
 embedders_option = click.option(
     "--embedder", "embedders", metavar="NAME", multiple=True, help="An embedder; may be given several times."
 )
-chunker_option = click.option("--chunker", metavar="NAME", help="heading, recursive, sentence, token, semantic or whole; with numbers: recursive-500-50, token-minilm.")
+chunker_option = click.option(
+    "--chunker",
+    metavar="NAME",
+    help="heading, recursive, sentence, token, semantic or whole; in full: recursive-500-50, token-minilm.",
+)
 
 
 def index_options(command: Command) -> Command:

@@ -71,5 +71,6 @@ def pace_text(name: str, pace: Pace) -> str:
     """
     told = f"{name} {pace.done}/{pace.expected}"
     if pace.done < pace.expected:
-        told += f" {pace.rate:.0f}/s" + (f" {duration(pace.left)}" if pace.left is not None else "")
+        more = "+" if pace.bound == "at least" else ""
+        told += f"{more} {pace.rate:.0f}/s" + (f" {duration(pace.left)}{more}" if pace.left is not None else "")
     return told

@@ -183,8 +183,16 @@ def _card_html(hit: Hit, turn: ChatTurn, best: dict[str, float], opened: bool) -
         + (f'<span class="rag-headings" dir="auto">{headings}</span>' if headings else "")
         + f'<span class="rag-legs">{_legs_html(hit, turn.choices.retriever, best)}</span>'
         + f'<span class="rag-preview" dir="auto">{escaped(preview)}</span></summary>'
-        + f'<div class="rag-chunk" dir="auto">{chunk_html(hit, citations, turn.number)}</div></details>'
+        + f'<div class="rag-chunk" dir="auto">{chunk_html(hit, citations, turn.number)}</div>'
+        + _open_html(hit)
+        + "</details>"
     )
+
+
+def _open_html(hit: Hit) -> str:
+    """Returns the link that opens the hit's document at its chunk; the page's script keeps the conversation open."""
+    chunk = hit.chunk
+    return f'<a class="rag-open" href="?document={chunk.document_id}&amp;chunk={chunk.id}">Open in document</a>'
 
 
 def _legs_html(hit: Hit, retriever: str, best: dict[str, float]) -> str:

@@ -34,6 +34,15 @@ def short_number(number: int) -> str:
     return f"{number / 1000:.{1 if number < 9950 else 0}f}k" if number < 999_500 else f"{number / 1e6:.1f}M"
 
 
+def rate_text(rate: float) -> str:
+    """Returns a number a second with as many digits as matter.
+
+    >>> rate_text(0.43), rate_text(8.0), rate_text(1240.6)
+    ('0.4', '8.0', '1,241')
+    """
+    return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}"
+
+
 def duration(seconds: float) -> str:
     """Returns seconds as hours, minutes and seconds.
 

@@ -22,7 +22,8 @@ def command(context: click.Context, host: str, port: int, no_browser: bool) -> N
     settings = settings_of(context)
     if host not in LOOPBACK:
         click.echo(
-            f"rag: {host} can be reached from other machines, and there is no login: they can read all documents.",
+            f"rag: {host} can be reached from other machines, and there is no login: "
+            "they can read, add and remove documents.",
             err=True,
         )
     from ui.app import serve

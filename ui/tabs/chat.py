@@ -26,14 +26,16 @@ AT_ONCE = 4
 
 NO_CORPUS = (
     "<div class='rag-welcome'><h2>No documents yet</h2>"
-    "<p>Make a corpus from a folder, in another terminal, then reload this page:</p>"
-    "<pre>rag --home {home} ingest PATH --corpus NAME</pre></div>"
+    "<p>Add a folder or some files, and ask about them under any embedder.</p>"
+    "<p><a class='rag-go' href='?tab=library'>Add documents</a></p>"
+    "<p class='rag-or'>or in a terminal</p><pre>rag --home {home} ingest PATH --corpus NAME</pre></div>"
 )
 WELCOME = (
     "<div class='rag-welcome'><h2>Ask your documents</h2>"
     "<p>Every sentence of an answer is quoted from a document and cited. "
     "Switch the embedder between two questions and compare what each one finds.</p></div>"
 )
+INVITATION = "Ask the documents"
 FUSION_LABELS = {"rrf": "reciprocal rank (rrf)", "weighted": "weighted scores"}
 
 Updates = dict[Any, Any]
@@ -52,6 +54,7 @@ class ChatTab:
 
     def _draw(self) -> None:
         self.conversation = gr.State(Conversation())
+        self.wanted = gr.Textbox(elem_id="wanted", container=False)  # hidden; a corpus, set by "Ask it" in the library
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="choices", min_width=0):
                 self._draw_choices()
@@ -119,7 +122,7 @@ class ChatTab:
                 label="Question",
                 show_label=False,
                 container=False,
-                placeholder="Ask the documents",
+                placeholder=INVITATION,
                 lines=1,
                 max_lines=6,
                 max_length=MAX_QUERY_CHARACTERS,
@@ -166,8 +169,11 @@ class ChatTab:
             **quiet,
         )
 
-    def arrive(self, retriever: str) -> Updates:
-        """Fills the choices from the library as it is when a page is opened."""
+    def arrive(self, retriever: str, corpus: str | None, embedder: str | None, wanted: str = "") -> Updates:
+        """Fills the choices from the library as it is when the tab is opened; what was chosen before stays chosen.
+
+        A corpus that is `wanted` is chosen instead, once.
+        """
         names = self._library.corpora()
         names = [name for name in names if self._library.cards.all(name)]
         if not names:
@@ -179,21 +185,29 @@ class ChatTab:
                 self.embedder: gr.Dropdown(choices=[], value=None, interactive=False),
                 self.box: gr.Textbox(interactive=False, placeholder="Add documents first"),
                 self.send: gr.Button(interactive=False),
+                self.wanted: "",
             }
-        corpus = next((name for name in ("default", DEMO) if name in names), names[0])
-        embedder, status, messages = self._choose_corpus(corpus, None, retriever)
+        if wanted in names:
+            corpus = wanted
+        if corpus not in names:
+            corpus = next((name for name in ("default", DEMO) if name in names), names[0])
+        choice, status, messages = self._choose_corpus(corpus, embedder, retriever)
         return {
-            self.corpus: gr.Dropdown(choices=names, value=corpus),
-            self.embedder: embedder,
+            self.corpus: gr.Dropdown(choices=names, value=corpus, interactive=True),
+            self.embedder: choice,
             self.status: status,
             self.messages: messages,
+            self.box: gr.Textbox(interactive=True, placeholder=INVITATION),
+            self.send: gr.Button(interactive=True),
+            self.wanted: "",
         }
 
     @property
     def arrival(self) -> dict[str, Any]:
-        """What the page's load event is bound with."""
-        outputs = [self.messages, self.status, self.corpus, self.embedder, self.box, self.send]
-        return {"fn": self.arrive, "inputs": self.retriever, "outputs": outputs}
+        """What the events are bound with that open the tab."""
+        inputs = [self.retriever, self.corpus, self.embedder, self.wanted]
+        outputs = [self.messages, self.status, self.corpus, self.embedder, self.box, self.send, self.wanted]
+        return {"fn": self.arrive, "inputs": inputs, "outputs": outputs}
 
     def _ask(
         self,
