@@ -2,6 +2,7 @@
 
 import re
 import time
+from itertools import count
 
 import pytest
 from bs4 import BeautifulSoup
@@ -91,6 +92,16 @@ def test_an_index_that_lacks_documents_offers_to_backfill(ingest, docs, tmp_path
     assert button["data-embedder"] == "wordllama"
     assert len(soup(page).select(".lib-partial")) == 1
     assert text_of(page, ".lib-more button") == ["+ minilm"]
+
+
+def test_a_corpus_is_not_gathered_anew_at_every_commit_of_a_running_job(ingest, docs, tmp_path):
+    made = ingest(docs)
+    write(tmp_path / "more", "more.txt", "More of the same.")
+    viewer = Viewer(made.library, made.settings, local=True, clock=count().__next__)  # gathering takes a second
+    before = viewer.look("c", busy="c").about
+    ingest(tmp_path / "more")
+    assert viewer.look("c", busy="c").about == before
+    assert viewer.look("c").about.coverage[0].documents == before.coverage[0].documents + 1
 
 
 def test_names_and_reasons_are_text(ingest, tmp_path):
