@@ -37,7 +37,10 @@ FOUND_AGAIN = 0.95
 A sound graph loses some: one of 390 in every twelfth opening, as its neighbours are chosen at random.
 """
 SAME = 1e-4
-"""Largest difference of a component between Chroma's copy of a vector, which it normalises, and ours."""
+"""Largest difference of a component between Chroma's copy of a vector, which it normalises, and ours.
+
+Also the largest cosine distance at which a vector has found itself, or that of an equal passage.
+"""
 
 
 def is_trustworthy(library: Library) -> bool:
@@ -100,10 +103,9 @@ def _examine(library: Library, card: IndexCard, client: Any) -> str:
     count = collection.count()
     probes: list[tuple[str, Any]] = []
     place = Place(0)
-    while rows := library.vectors.after(card.corpus, card.chunker, card.fingerprint, place, PAGE):
+    # What was on its way when the process ended, after `added`, may be there or not.
+    while rows := library.vectors.after(card.corpus, card.chunker, card.fingerprint, place, PAGE, added):
         place = rows.place
-        if place.seq > added:  # what was on its way when the process ended may be there or not
-            break
         stored = collection.get(ids=rows.ids, include=["embeddings"])
         ours = dict(zip(rows.ids, rows.vectors, strict=True))
         if len(stored["ids"]) != len(rows.ids):
@@ -120,9 +122,9 @@ def _probe(collection: Any, count: int, probes: list[tuple[str, Any]]) -> str:
     step = max(1, len(probes) // PROBES)
     chosen = probes[::step]
     found = collection.query(
-        query_embeddings=np.array([vector for _, vector in chosen]), n_results=min(10, count), include=[]
+        query_embeddings=np.array([vector for _, vector in chosen]), n_results=1, include=["distances"]
     )
-    again = sum(chunk_id in ids for (chunk_id, _), ids in zip(chosen, found["ids"], strict=True))
+    again = sum(distances[0] <= SAME for distances in found["distances"] if len(distances))
     if again < FOUND_AGAIN * len(chosen):
         return f"only {again} of {len(chosen)} vectors find themselves"
     wanted = min(count, DEEP)

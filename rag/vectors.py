@@ -11,6 +11,9 @@ from rag.schema import Vectors
 # SQLite takes 32,766 variables in a statement; smaller slices keep the statement cache useful.
 SLICE = 500
 
+LAST = 2**63 - 1
+"""No document of an index has a greater number."""
+
 
 class Place(NamedTuple):
     """A place in the order in which chunks were added to an index: after this chunk of the document added as `seq`."""
@@ -82,8 +85,10 @@ class VectorTable:
             place = rows.place
             yield rows.ids, rows.vectors
 
-    def after(self, corpus: str, chunker: str, fingerprint: str, place: Place, size: int) -> "Rows | None":
-        """Returns the next `size` chunks of an index after a place, None where there are none.
+    def after(
+        self, corpus: str, chunker: str, fingerprint: str, place: Place, size: int, last: int = LAST
+    ) -> "Rows | None":
+        """Returns the next `size` chunks of an index after a place, None where there are none up to the number `last`.
 
         Each call is a query of its own, so the caller may write in between and memory stays bounded.
         """
@@ -92,9 +97,9 @@ class VectorTable:
                JOIN chunks c ON c.document_id = i.document_id AND c.chunker = i.chunker
                JOIN vectors v ON v.fingerprint = i.fingerprint AND v.passage = c.passage
                WHERE i.corpus = ? AND i.chunker = ? AND i.fingerprint = ? AND (i.seq, c.id) > (?, ?)
-               AND i.seq >= ?  -- what the index on seq is searched by
+               AND i.seq BETWEEN ? AND ?  -- what the index on seq is searched by
                ORDER BY i.seq, c.id LIMIT ?""",
-            (corpus, chunker, fingerprint, place.seq, place.chunk_id, place.seq, size),
+            (corpus, chunker, fingerprint, place.seq, place.chunk_id, place.seq, last, size),
         ).fetchall()
         if not found:
             return None

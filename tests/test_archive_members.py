@@ -33,7 +33,10 @@ def save(tmp_path: Path) -> Save:
 def test_the_pool_lists_and_parses_members(save: Save) -> None:
     docx = make_docx()
     path = save(
-        ("docs/report.docx", docx), ("docs/deep/a.md", b"# A\n\ntext"), ("empty.txt", b""), ("x.png", b"\x89PNG\r\n")
+        ("docs/report.docx", docx),
+        ("docs/deep/a.md", b"# A\n\ntext"),
+        ("empty.txt", b""),
+        ("x.exe", b"MZ\x90\x00" + bytes(90)),
     )
     with ParserPool() as pool:
         archive = pool.parse(path)
@@ -43,7 +46,7 @@ def test_the_pool_lists_and_parses_members(save: Save) -> None:
             "docs/report.docx",
             "docs/deep/a.md",
             "empty.txt",
-            "x.png",
+            "x.exe",
         ]
         kind, document, content_hash = pool.parse_member(path, "docs/report.docx")
         assert (kind, document.title) == ("docx", "Annual Report")
@@ -51,8 +54,8 @@ def test_the_pool_lists_and_parses_members(save: Save) -> None:
         assert pool.parse_member(path, "docs/deep/a.md").document.text == "# A\n\ntext"
         with pytest.raises(NoTextError, match="0 bytes"):
             pool.parse_member(path, "empty.txt")
-        with pytest.raises(UnsupportedFormatError, match="PNG"):
-            pool.parse_member(path, "x.png")
+        with pytest.raises(UnsupportedFormatError, match="executable"):
+            pool.parse_member(path, "x.exe")
         with pytest.raises(ParseError, match="no such file"):
             pool.parse_member(path, "missing.txt")
 

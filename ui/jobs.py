@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ingest.report import IngestReport
 from rag.errors import RagError
+from rag.index import ChromaStore
 from ui.holding import Holding
 from ui.ingesting import backfill, ingest_paths, remove_documents
 from ui.meter import Meter
@@ -144,6 +145,10 @@ class IngestJobs:
 
     def _carry_out(self, order: Order, meter: Meter) -> IngestReport | None:
         chroma = self._holding.acquire()
+        with self._holding.reader.holding(order.corpus):
+            return self._write(order, meter, chroma)
+
+    def _write(self, order: Order, meter: Meter, chroma: ChromaStore) -> IngestReport | None:
         library, settings, corpus = self._holding.library, self._holding.settings, order.corpus
         if order.kind is Kind.REMOVE:
             remove_documents(library, settings, corpus, order.sources, chroma)

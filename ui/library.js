@@ -274,6 +274,7 @@ const begin = async (mount) => {
     mount.after(root);
     mount.hidden = true;
     showCorpus();
+    refresh(); // the first answer came at once, and left out what takes long to count
     poll();
   } catch (error) {
     mount.querySelector(".rag-wait").textContent = error.message;

@@ -77,7 +77,7 @@ def _add_pages(router: APIRouter, holding: Holding, jobs: IngestJobs, viewer: Vi
     @router.get("/page", response_class=HTMLResponse)
     def page(corpus: str = "", show: str = "documents", q: str = "", page: int = 1, shell: bool = False) -> str:
         busy = jobs.last.order.corpus if jobs.last is not None and jobs.running else ""
-        view = viewer.look(corpus[:200], show, q[:200], page, busy)
+        view = viewer.look(corpus[:200], show, q[:200], page, busy, at_once=shell)
         return shell_html(view, job_html(jobs.last, False)) if shell else parts_html(view)
 
     @router.get("/job")

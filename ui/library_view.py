@@ -1,7 +1,8 @@
 """What the Library tab shows of a corpus, gathered from the library in one look."""
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ui.uploads import is_upload
 
 PAGE = 50
 """Documents on one page of the list."""
+GATHER_AGAIN = 10
+"""Times as long as the gathering took, for which a running job's corpus is not gathered again."""
 CHUNKERS = {
     "heading": "at headings, then paragraphs",
     "recursive": "at paragraphs, headings ignored",
@@ -81,23 +84,34 @@ class View:
 class Viewer:
     """Looks at a library; what is slow to gather is kept for each state of a corpus."""
 
-    def __init__(self, library: Library, settings: Settings, local: bool) -> None:
+    def __init__(
+        self, library: Library, settings: Settings, local: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._library = library
         self._settings = settings
         self._local = local
-        self._kept: dict[str, tuple[str, Corpus]] = {}
+        self._clock = clock
+        self._kept: dict[str, tuple[str, float, Corpus]] = {}
         self._lock = threading.Lock()
         self._lacks = {name: lacks(spec) for name, spec in settings.embedders.items()}
 
-    def look(self, corpus: str, show: str = "documents", words: str = "", page: int = 1, busy: str = "") -> View:
+    def look(
+        self,
+        corpus: str,
+        show: str = "documents",
+        words: str = "",
+        page: int = 1,
+        busy: str = "",
+        at_once: bool = False,
+    ) -> View:
         """Gathers the view of a corpus; "" is the first one, "default" where there is none.
 
-        `busy` is the corpus that a job is working on.
+        `busy` is the corpus that a job is working on; `at_once` leaves out what has not been gathered yet.
         """
         library = self._library
         corpora = count_documents(library)
         corpus = corpus or next((name for name in ("default", *corpora) if name in corpora), "default")
-        about = self._about(corpus)
+        about = self._about(corpus, busy == corpus, at_once)
         documents: list[Listed] = []
         refused: list[Refused] = []
         offset = (max(1, page) - 1) * PAGE
@@ -110,8 +124,8 @@ class Viewer:
             corpora=corpora,
             corpus=corpus,
             about=about,
-            offers=self._offers(about),
-            chunkers=self._chunkers(about),
+            offers=self._offers(corpus),
+            chunkers=self._chunkers(about.chunker),
             documents=tuple(documents),
             uploaded=frozenset(each.source for each in documents if _is_copy(home, each.path)),
             refused=tuple(refused),
@@ -124,13 +138,21 @@ class Viewer:
             busy=busy == corpus,
         )
 
-    def _about(self, corpus: str) -> Corpus:
+    def _about(self, corpus: str, busy: bool, at_once: bool) -> Corpus:
+        """Returns what is kept of the corpus, or gathers it anew.
+
+        A job changes the corpus several times a second: while it runs, what is kept may be older, and gathering takes
+        a tenth of the time at most.
+        """
+        started = self._clock()
         state = self._library.state_of(corpus) + "".join(card.updated for card in self._library.cards.all(corpus))
         with self._lock:
             kept = self._kept.get(corpus)
-        if kept is not None and kept[0] == state:
-            return kept[1]
+        if kept is not None and (kept[0] == state or (busy and started < kept[1])):
+            return kept[2]
         newest = next((card.chunker for card in self._library.cards.all(corpus)), self._settings.chunker)
+        if at_once:
+            return Corpus((), {}, newest, ())
         about = Corpus(
             coverage=tuple(coverage(self._library, corpus)),
             languages=languages(self._library, corpus),
@@ -138,20 +160,21 @@ class Viewer:
             lengths=tuple(chunk_lengths(self._library, corpus, newest)),
         )
         with self._lock:
-            self._kept[corpus] = (state, about)
+            ended = self._clock()
+            self._kept[corpus] = (state, ended + GATHER_AGAIN * (ended - started), about)
         return about
 
-    def _offers(self, about: Corpus) -> tuple[Offer, ...]:
+    def _offers(self, corpus: str) -> tuple[Offer, ...]:
         """Returns the embedders to choose from; chosen are those of the corpus, for a new one those of the settings."""
-        chosen = {each.card.embedder for each in about.coverage if each.documents} or set(self._settings.ingest_with)
+        chosen = {card.embedder for card in self._library.cards.all(corpus) if card.documents}
+        chosen = chosen or set(self._settings.ingest_with)
         return tuple(
             Offer(spec, self._lacks[name], name in chosen and not self._lacks[name])
             for name, spec in self._settings.embedders.items()
         )
 
-    def _chunkers(self, about: Corpus) -> dict[str, str]:
+    def _chunkers(self, first: str) -> dict[str, str]:
         """Returns the chunkers to choose from with what they do, that of the corpus or of the settings first."""
-        first = about.chunker if about.coverage else self._settings.chunker
         kind = first.partition("-")[0]
         others = {name: told for name, told in CHUNKERS.items() if name != first}
         return {first: CHUNKERS.get(kind, ""), **others}

@@ -138,14 +138,14 @@ def _print_report(report: "IngestReport") -> None:
         new = report.embedded_for.get((card.chunker, card.fingerprint), 0)
         click.echo(f"  {card.embedder:<12} {card.chunks} chunks of {card.documents} documents, {new} newly embedded")
     _print_problems(report)
+    for warning in dict.fromkeys(warning for card in report.cards for warning in _warnings(report, card)):
+        click.echo(f"note: {warning}", err=True)
 
 
 def _print_problems(report: "IngestReport") -> None:
     for outcome in report.outcomes:
         if outcome.status in ("skipped", "failed"):
             click.echo(f"{outcome.status}: {outcome.path}: {outcome.reason}", err=True)
-    for warning in dict.fromkeys(warning for card in report.cards for warning in _warnings(report, card)):
-        click.echo(f"note: {warning}", err=True)
 
 
 def _warnings(report: "IngestReport", card: "IndexCard") -> "Sequence[str]":
