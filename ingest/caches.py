@@ -55,7 +55,7 @@ class Caches:
         self._ending = True
         self._wake.set()
         for corpus, chunker in sorted({(card.corpus, card.chunker) for card in self._library.cards.all(self._corpus)}):
-            open_lexical(self._library, corpus, chunker)
+            open_lexical(self._library, corpus, chunker, must_store=True)
         self._thread.join()
         if self._error:
             raise self._error

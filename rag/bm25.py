@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.errors import unknown_name
+from rag.errors import CacheError, unknown_name
 from rag.library import Library
 from rag.ranking import top_k
 from rag.schema import Leg, Scored, content_id
@@ -203,11 +203,14 @@ class LexicalIndex:
         ]
 
 
-def open_lexical(library: Library, corpus: str, chunker: str, engine: str = "bm25s") -> LexicalIndex:
+def open_lexical(
+    library: Library, corpus: str, chunker: str, engine: str = "bm25s", must_store: bool = False
+) -> LexicalIndex:
     """Opens the BM25 index of a corpus under a chunker, building and storing it first where it is not up to date.
 
     Any process may build: the finished folder is put in place by one rename. `engine` is bm25s, or rank-bm25 (built in
-    memory). Raises UsageError for another engine.
+    memory). Raises UsageError for another engine. An index that cannot be written is kept in memory, or raises
+    CacheError where it `must_store`.
     """
     if engine == "rank-bm25":
         ids, passages = _passages(library, corpus, chunker)
@@ -220,7 +223,17 @@ def open_lexical(library: Library, corpus: str, chunker: str, engine: str = "bm2
             return _load(folder)
         except DAMAGE:  # a cache: what cannot be read is built anew
             shutil.rmtree(folder)
-    _build(library, corpus, chunker, folder)
+    ids, passages = _passages(library, corpus, chunker)
+    built = Bm25sEngine(passages)
+    try:
+        _store(ids, built, folder)
+    except OSError as error:
+        if not must_store:
+            return LexicalIndex(ids, built)
+        raise CacheError(
+            f"The BM25 index in {folder.parent} could not be written: {error}. Is the disk full? Nothing is lost, for "
+            "it is only a cache of the library. Once there is room, run: rag rebuild"
+        ) from error
     return _load(folder)
 
 
@@ -261,12 +274,16 @@ def _passages(library: Library, corpus: str, chunker: str) -> tuple[list[str], l
     return ids, passages
 
 
-def _build(library: Library, corpus: str, chunker: str, folder: Path) -> None:
-    ids, passages = _passages(library, corpus, chunker)
+def _store(ids: Sequence[str], engine: Bm25sEngine, folder: Path) -> None:
+    """Writes an index into a draft, which is renamed to the folder, and deletes the indexes of former states."""
     draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-    draft.mkdir(parents=True, exist_ok=True)
-    Bm25sEngine(passages).save(draft)
-    (draft / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+        engine.save(draft)
+        (draft / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     try:
         draft.rename(folder)
     except OSError:  # another process has put the same index there meanwhile

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from rag.cards import IndexCard
-from rag.chroma_state import collection_name, state_of
-from rag.index import FOLDER, open_client
+from rag.chroma_state import FOUND_AGAIN, collection_name, finds_well, state_of
+from rag.index import FOLDER, PROBES, SAME, open_client, share_found
 from rag.library import Library
 from rag.offline import go_quiet
+from rag.schema import Vectors
 from rag.vectors import Place
 
 CHEAPER_TO_REBUILD = 5_000
@@ -28,19 +29,8 @@ CHEAPER_TO_REBUILD = 5_000
 OPENINGS = 2
 SECONDS_PER_VECTOR = 0.01
 LEAST_SECONDS = 120
-PROBES = 100
 DEEP = 20_000
 PAGE = 2_000
-FOUND_AGAIN = 0.95
-"""Share of vectors that must find themselves, and that a search for all must reach.
-
-A sound graph loses some: one of 390 in every twelfth opening, as its neighbours are chosen at random.
-"""
-SAME = 1e-4
-"""Largest difference of a component between Chroma's copy of a vector, which it normalises, and ours.
-
-Also the largest cosine distance at which a vector has found itself, or that of an equal passage.
-"""
 
 
 def is_trustworthy(library: Library) -> bool:
@@ -101,7 +91,7 @@ def _examine(library: Library, card: IndexCard, client: Any) -> str:
     collection = client.get_collection(collection_name(card), embedding_function=None)
     added, _ = state_of(library, card) or (0, 0)
     count = collection.count()
-    probes: list[tuple[str, Any]] = []
+    probes: list[Any] = []
     place = Place(0)
     # What was on its way when the process ended, after `added`, may be there or not.
     while rows := library.vectors.after(card.corpus, card.chunker, card.fingerprint, place, PAGE, added):
@@ -113,22 +103,19 @@ def _examine(library: Library, card: IndexCard, client: Any) -> str:
         for chunk_id, vector in zip(stored["ids"], stored["embeddings"], strict=True):
             if not np.allclose(vector, ours[chunk_id], atol=SAME):
                 return f"the vector of chunk {chunk_id} is not the one that was stored"
-        probes += list(zip(rows.ids, rows.vectors, strict=True))[:: PAGE // PROBES]
-    return _probe(collection, count, probes) if probes else ""
+        probes += list(rows.vectors[:: PAGE // PROBES])
+    if not probes:
+        return ""
+    doubt = _probe(collection, count, np.array(probes[:: max(1, len(probes) // PROBES)]))
+    return doubt if finds_well(library, card) else ""  # it never found much, and searches do without it
 
 
-def _probe(collection: Any, count: int, probes: list[tuple[str, Any]]) -> str:
-    """Asks the graph for the nearest few of some vectors, and for very many of one."""
-    step = max(1, len(probes) // PROBES)
-    chosen = probes[::step]
-    found = collection.query(
-        query_embeddings=np.array([vector for _, vector in chosen]), n_results=1, include=["distances"]
-    )
-    again = sum(distances[0] <= SAME for distances in found["distances"] if len(distances))
-    if again < FOUND_AGAIN * len(chosen):
-        return f"only {again} of {len(chosen)} vectors find themselves"
+def _probe(collection: Any, count: int, probes: Vectors) -> str:
+    """Asks the graph for the nearest of some vectors, and for very many of one."""
+    if (share := share_found(collection, probes)) < FOUND_AGAIN:
+        return f"only {share:.0%} of {len(probes)} vectors find themselves"
     wanted = min(count, DEEP)
-    deep = collection.query(query_embeddings=chosen[0][1][None], n_results=wanted, include=[])["ids"][0]
+    deep = collection.query(query_embeddings=probes[:1], n_results=wanted, include=[])["ids"][0]
     return "" if len(deep) >= FOUND_AGAIN * wanted else f"a search for {wanted} chunks finds {len(deep)}"
 
 

@@ -7,6 +7,12 @@ numbers up to (added, removed) is up to date; one without a row has never been f
 from rag.cards import IndexCard
 from rag.library import Library
 
+FOUND_AGAIN = 0.95
+"""Share of its vectors that a graph must find again.
+
+A sound graph loses some: one of 390 in every twelfth opening, as its neighbours are chosen at random.
+"""
+
 
 def collection_name(card: IndexCard) -> str:
     """Names the collection of an index: one for each corpus, chunker and embedder fingerprint."""
@@ -51,7 +57,7 @@ def write_state(library: Library, card: IndexCard, added: int, removed: int) -> 
     """Records how far a collection has come, and forgets the removals that every collection has taken over."""
     with library.database.transaction() as connection:
         connection.execute(
-            "INSERT OR REPLACE INTO chroma_state VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO chroma_state (collection, corpus, chunker, added, removed) VALUES (?, ?, ?, ?, ?)",
             (collection_name(card), card.corpus, card.chunker, added, removed),
         )
         connection.execute(
@@ -59,6 +65,23 @@ def write_state(library: Library, card: IndexCard, added: int, removed: int) -> 
                (SELECT MIN(removed) FROM chroma_state WHERE corpus = ?1 AND chunker = ?2)""",
             (card.corpus, card.chunker),
         )
+
+
+def write_found(library: Library, card: IndexCard, share: float) -> None:
+    """Records which share of some vectors a collection's graph finds again."""
+    with library.database.transaction() as connection:
+        connection.execute("UPDATE chroma_state SET found = ? WHERE collection = ?", (share, collection_name(card)))
+
+
+def finds_well(library: Library, card: IndexCard) -> bool:
+    """Tells whether a collection's graph finds nearly all that is in it, as far as has been measured.
+
+    Passages that are much alike may all be equally far from each other, and a graph that keeps only the nearest few
+    neighbours of each falls apart then: of 2,000 such notes under the bag-of-words embedder it found 61 in 100 again.
+    """
+    query = "SELECT found FROM chroma_state WHERE collection = ?"
+    row = library.database.query(query, (collection_name(card),)).fetchone()
+    return not row or row[0] is None or row[0] >= FOUND_AGAIN
 
 
 def forget(library: Library, card: IndexCard) -> None:

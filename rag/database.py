@@ -119,6 +119,10 @@ MIGRATIONS = (
         removed    INTEGER NOT NULL
     );
     """,
+    """
+    -- share of some of its vectors that find themselves; NULL for a collection that was filled before the column
+    ALTER TABLE chroma_state ADD COLUMN found REAL
+    """,
 )
 
 
@@ -164,6 +168,8 @@ class Database:
                     for statement in MIGRATIONS[number].split(";\n"):  # executescript would commit each by itself
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {number + 1}")
+        except sqlite3.OperationalError:  # the disk is full or read-only: the file is well
+            raise
         except sqlite3.DatabaseError as error:
             raise RagError(f"{self.path} cannot be opened as a library: {error}. Restore it from a backup.") from error
 

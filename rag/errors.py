@@ -24,6 +24,10 @@ class LibraryLockedError(RagError):
     """Another process is the library's one writer."""
 
 
+class CacheError(RagError):
+    """Chroma or a BM25 index, which can be built anew from the library, could not be opened or written."""
+
+
 class MissingDependencyError(RagError):
     """A package or model that the asked-for part needs is not installed."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from rag.bm25 import find_lexical_damage, lexical_folder
 from rag.cards import IndexCard
 from rag.chroma_check import find_damage
+from rag.chroma_state import finds_well
 from rag.embedders.spec import EmbedderSpec
 from rag.index import FOLDER, OPEN_MARK, is_synced
 from rag.library import Library
@@ -146,6 +147,8 @@ def _chroma(library: Library, cards: list[IndexCard], is_writer: bool) -> Findin
     behind = sum(not is_synced(library, card) for card in cards)
     if mark.exists():
         return Finding("chroma", True, "whole, but it was not closed; the next use checks it again")
+    poor = [f"{card.corpus} / {card.embedder}" for card in cards if not finds_well(library, card)]
+    exact = f"; its graphs lose much of {', '.join(poor)}, where all vectors are compared instead" if poor else ""
     if behind:
-        return Finding("chroma", True, f"whole; {behind} of {len(cards)} indexes are behind, until the next use")
-    return Finding("chroma", True, "whole and up to date")
+        return Finding("chroma", True, f"whole; {behind} of {len(cards)} indexes are behind, until the next use{exact}")
+    return Finding("chroma", True, f"whole and up to date{exact}")

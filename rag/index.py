@@ -23,8 +23,10 @@ from rag.chroma_state import (
     last_removal,
     removed_after,
     state_of,
+    write_found,
     write_state,
 )
+from rag.errors import CacheError
 from rag.library import Library
 from rag.schema import Vectors
 from rag.vectors import Place
@@ -33,6 +35,11 @@ FOLDER = "chroma"
 OPEN_MARK = "open.pid"
 BATCH = 5_000
 """Vectors in one call; Chroma 1.5.9 refuses more than 5,461."""
+
+PROBES = 100
+SAME = 1e-4
+"""Largest cosine distance at which a vector has found itself; also the largest difference of a component between
+Chroma's copy of a vector, which it normalises, and ours."""
 
 HNSW = {"space": "cosine", "ef_search": 400, "ef_construction": 200, "max_neighbors": 32}
 """Fixed when a collection is made: a later change of ef_search does not reach a running process.
@@ -44,7 +51,8 @@ With Chroma's own 16 neighbours the graph lost up to 4 of 513 much alike notes a
 class ChromaStore:
     """The Chroma folder of a library, opened by the process that holds the writer lock; threads may share it.
 
-    A folder that was not closed is checked in a process of its own first, and thrown away where it is in doubt.
+    A folder that was not closed is checked in a process of its own first, and thrown away where it is in doubt. Raises
+    CacheError where it cannot be written; it is in doubt then, and `sync` begins anew with an empty one.
     """
 
     def __init__(self, library: Library) -> None:
@@ -52,28 +60,53 @@ class ChromaStore:
 
         self._library = library
         self._writing = threading.Lock()
-        folder = library.home / FOLDER
-        self._mark = folder / OPEN_MARK
-        if self._mark.exists() and not is_trustworthy(library):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "chroma.sqlite3").exists():
-            forget_all(library)
+        self._folder = library.home / FOLDER
+        self._mark = self._folder / OPEN_MARK
+        self._doubtful = self._mark.exists() and not is_trustworthy(library)
+        self._open()
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._doubtful:
+            for path in self._folder.iterdir():  # the folder itself may be a mount point
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not (self._folder / "chroma.sqlite3").exists():
+            forget_all(self._library)
         self._mark.write_text(str(os.getpid()), encoding="utf-8")
-        self._client = open_client(folder)
+        with self._doubting():
+            self._client = open_client(self._folder)
+        self._doubtful = False
 
     def close(self) -> None:
-        """Closes Chroma and takes the mark away that would make the next process doubt it."""
-        with self._writing:
+        """Closes Chroma and takes the mark away that would make the next process doubt it, unless it should."""
+        with self._writing, self._doubting():
             self._client.close()
-            self._mark.unlink(missing_ok=True)
+            if not self._doubtful:
+                self._mark.unlink(missing_ok=True)
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        """Takes what was being written for spoilt where Chroma fails, and says so."""
+        try:
+            yield
+        except BaseException as error:
+            if not is_of_chroma(error):
+                raise
+            self._doubtful = True
+            raise CacheError(
+                f"Chroma, in {self._folder}, could not be opened or written: {error}. Is the disk full? Nothing is "
+                "lost, for it is only a cache of the library. Once there is room, run: rag rebuild"
+            ) from error
 
     def sync(self, card: IndexCard) -> None:
         """Brings an index's collection up to date with the library, or fills it anew where the two do not agree.
 
         Only what was added and removed since the last time is written, in batches, so memory stays bounded.
         """
-        with self._writing:
+        with self._writing, self._doubting():
+            if self._doubtful:
+                self._client.close()
+                self._open()
             if is_caught_up(self._library, card):
                 return
             self._catch_up(card)
@@ -82,6 +115,9 @@ class ChromaStore:
             if have != wanted and is_caught_up(self._library, card):
                 self._drop(card)
                 self._catch_up(card)
+            probes = self._library.vectors.sample(card.corpus, card.chunker, card.fingerprint, PROBES, max(wanted, 1))
+            if len(probes):
+                write_found(self._library, card, share_found(self._collection(card), probes))
 
     def _catch_up(self, card: IndexCard) -> None:
         """Removes and then adds; done twice, or over a write that was never recorded, it changes nothing."""
@@ -114,7 +150,7 @@ class ChromaStore:
 
     def search(self, card: IndexCard, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
         """Finds about the k nearest chunks of each query row, best first, as (chunk id, cosine)."""
-        collection = self._client.get_collection(collection_name(card), embedding_function=None)
+        collection = self._collection(card)
         wanted = min(k, collection.count())
         if not wanted or not len(queries):
             return [[] for _ in queries]
@@ -130,10 +166,10 @@ class ChromaStore:
 
     def count(self, card: IndexCard) -> int:
         """Returns how many chunks the index's collection holds, 0 where there is none."""
-        name = collection_name(card)
-        if name not in self._names():
-            return 0
-        return int(self._client.get_collection(name, embedding_function=None).count())
+        return int(self._collection(card).count()) if collection_name(card) in self._names() else 0
+
+    def _collection(self, card: IndexCard) -> Any:
+        return self._client.get_collection(collection_name(card), embedding_function=None)
 
 
 def open_client(folder: Path) -> Any:
@@ -142,6 +178,19 @@ def open_client(folder: Path) -> Any:
     from chromadb.config import Settings
 
     return chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
+
+
+def share_found(collection: Any, vectors: Vectors) -> float:
+    """Returns the share of stored vectors (n, d) whose nearest is themselves, or that of an equal passage."""
+    found = collection.query(query_embeddings=vectors, n_results=1, include=["distances"])["distances"]
+    return sum(bool(len(distances)) and bool(distances[0] <= SAME) for distances in found) / len(vectors)
+
+
+def is_of_chroma(error: BaseException) -> bool:
+    """Tells whether chromadb raised an error; a panic of its Rust core is no Exception, and has no class to import."""
+    from chromadb.errors import ChromaError
+
+    return isinstance(error, ChromaError) or type(error).__name__ == "PanicException"
 
 
 def is_synced(library: Library, card: IndexCard) -> bool:

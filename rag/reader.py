@@ -11,6 +11,7 @@ from rag.answerability import Answerability
 from rag.answerer import ExtractiveAnswerer
 from rag.bm25 import LexicalIndex, open_lexical
 from rag.cards import IndexCard, check_embedder
+from rag.chroma_state import finds_well
 from rag.embedders.registry import find_spec, load_embedder
 from rag.embedders.spec import Embedder
 from rag.errors import IndexNotFoundError, UsageError, unknown_name
@@ -39,8 +40,8 @@ class Opened:
 class Reader:
     """Opens retrievers by name; models, vectors and BM25 indexes are loaded once for each state of a corpus.
 
-    With `chroma`, which may be set at any time, dense search is Chroma's; without it every stored vector is compared,
-    and chromadb is never imported. May be used from several threads.
+    With `chroma`, which may be set at any time, dense search is Chroma's, but for an index whose graph has been seen to
+    lose much. Otherwise every stored vector is compared. May be used from several threads.
     """
 
     def __init__(self, library: Library, settings: Settings, chroma: ChromaStore | None = None) -> None:
@@ -173,13 +174,14 @@ class Reader:
             raise UsageError("Approximate search needs Chroma, which only the running application opens: rag ui")
         if chroma is not None and search != "exact":
             key = ("chroma", card.corpus, card.chunker, card.fingerprint)
-            self._keep(key, state, lambda: self._sync(chroma, card))
-            return lambda queries, k: chroma.search(card, queries, k)
+            if self._keep(key, state, lambda: self._sync(chroma, card)) or search == "ann":
+                return lambda queries, k: chroma.search(card, queries, k)
         key = ("exact", card.corpus, card.chunker, card.fingerprint)
         exact: ExactSearch = self._keep(key, state, lambda: ExactSearch.over(self.library, card))
         return exact
 
-    def _sync(self, chroma: ChromaStore, card: IndexCard) -> None:
-        """Brings a collection up to date, unless the ingest that is going on does that itself."""
+    def _sync(self, chroma: ChromaStore, card: IndexCard) -> bool:
+        """Brings a collection up to date, unless the ingest that is going on does, and tells whether it finds well."""
         if not (self._held[card.corpus] and chroma.count(card)):
             chroma.sync(card)
+        return finds_well(self.library, card)

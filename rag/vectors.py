@@ -11,6 +11,8 @@ from rag.schema import Vectors
 # SQLite takes 32,766 variables in a statement; smaller slices keep the statement cache useful.
 SLICE = 500
 
+EMPTY: Vectors = np.zeros((0, 0), dtype=np.float32)
+
 LAST = 2**63 - 1
 """No document of an index has a greater number."""
 
@@ -76,7 +78,7 @@ class VectorTable:
             ids.append(chunk_id)
             buffer += vector
         matrix = np.frombuffer(bytes(buffer), dtype="<f4")
-        return ids, matrix.reshape(len(ids), -1) if ids else np.zeros((0, 0), dtype=np.float32)
+        return ids, matrix.reshape(len(ids), -1) if ids else EMPTY
 
     def blocks(self, corpus: str, chunker: str, fingerprint: str, size: int) -> Iterator[tuple[list[str], Vectors]]:
         """Yields an index's chunk ids and vectors in blocks of at most `size`, in the order in which they came."""
@@ -84,6 +86,18 @@ class VectorTable:
         while rows := self.after(corpus, chunker, fingerprint, place, size):
             place = rows.place
             yield rows.ids, rows.vectors
+
+    def sample(self, corpus: str, chunker: str, fingerprint: str, size: int, total: int) -> Vectors:
+        """Returns about `size` of the `total` vectors of an index (n, d): those of its least chunk ids, all hashes."""
+        bound = f"{min(16**8 - 1, 16**8 * size // total):08x}" if total > size else "~"
+        rows = self._database.query(
+            """SELECT v.vector FROM chunks c
+               JOIN indexed i ON i.document_id = c.document_id AND i.chunker = c.chunker
+               JOIN vectors v ON v.fingerprint = i.fingerprint AND v.passage = c.passage
+               WHERE c.id < ? AND i.corpus = ? AND i.chunker = ? AND i.fingerprint = ?""",
+            (bound, corpus, chunker, fingerprint),
+        ).fetchall()
+        return np.frombuffer(b"".join(row[0] for row in rows), dtype="<f4").reshape(len(rows), -1) if rows else EMPTY
 
     def after(
         self, corpus: str, chunker: str, fingerprint: str, place: Place, size: int, last: int = LAST

@@ -61,7 +61,13 @@ def writer(home):
 
 
 def test_a_second_writer_is_told_of_the_first_while_readers_work(rag, home, small_folder, task, writer):
-    refused = [("ingest", small_folder, "--embedder", "hash"), ("rebuild",), ("eval", task, "--embedder", "hash")]
+    refused = [
+        ("ingest", small_folder, "--embedder", "hash"),
+        ("ingest", "--backfill", "--corpus", "small", "--embedder", "hash", "--chunker", "whole"),
+        ("remove", "bread.txt"),
+        ("rebuild",),
+        ("eval", task, "--embedder", "hash"),
+    ]
     for command in refused:
         one_line(rag("--home", home, *command), 1, f"process {writer.pid}", "is being written", "Wait")
     assert rag("--home", home, "search", "tea").status == 0
@@ -69,6 +75,7 @@ def test_a_second_writer_is_told_of_the_first_while_readers_work(rag, home, smal
     assert rag("--home", home, "indexes").status == 0
     assert rag("--home", home, "doctor").status == 0
     assert (home / "chroma" / "chroma.sqlite3").exists(), "the refused rebuild threw the caches away"
+    assert "bread.txt" in rag("--home", home, "search", "sourdough").out
 
 
 def test_a_writer_that_was_killed_holds_nothing(rag, home, writer):

@@ -4,10 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
+from chromadb.api.models.Collection import Collection
+from chromadb.errors import InternalError
 
 from file_builders import write
 from rag import chroma_check, index
 from rag.embedders.registry import load_embedder
+from rag.errors import CacheError
 from rag.health import examine
 from rag.index import OPEN_MARK, ChromaStore, is_synced, open_chroma, recall
 from rag.reader import Reader
@@ -32,7 +35,9 @@ def made(tmp_path, small_folder, ingest):
     folder.mkdir()
     for path in small_folder.rglob("*.*"):
         (folder / path.name).write_bytes(path.read_bytes())
-    return ingest(folder, embedders=["hash", "wordllama"])
+    made = ingest(folder, embedders=["hash", "wordllama"])
+    made.folder, made.again = folder, lambda: ingest(folder, embedders=["hash", "wordllama"])
+    return made
 
 
 def assert_in_step(made, store):
@@ -101,6 +106,35 @@ def test_a_store_that_was_not_closed_and_is_whole_is_kept(made, examined):
     with open_chroma(made.library) as store:
         assert store.count(card_of(made, "hash")) == len(vectors_of(made, "hash")[0])
         assert_in_step(made, store)
+
+
+def test_a_store_that_cannot_be_written_begins_anew(made, monkeypatch):
+    """As on a full disk: one part of what was to be written is there, and nobody knows which."""
+    card = card_of(made, "hash")
+    mark = made.library.home / "chroma" / OPEN_MARK
+    with open_chroma(made.library) as store, monkeypatch.context() as patch:
+        add = Collection.add
+
+        def add_half(collection, ids, embeddings):
+            add(collection, ids=ids[::2], embeddings=embeddings[::2])
+            raise InternalError("database or disk is full")
+
+        patch.setattr(Collection, "add", add_half)
+        with pytest.raises(CacheError, match="could not be opened or written: database or disk is full"):
+            store.sync(card)
+        assert store.count(card) > 0
+        patch.undo()
+        assert_in_step(made, store)
+        patch.setattr(Collection, "add", add_half)
+        write(made.folder, "new.txt", "Something new.")
+        made.again()
+        with pytest.raises(CacheError):
+            store.sync(card)
+    assert mark.exists(), "the next process would trust it"
+    with open_chroma(made.library) as store:
+        assert store.count(card) == 0
+        store.sync(card)
+        assert store.count(card) == len(vectors_of(made, "hash")[0])
 
 
 def graph_file(made, name):

@@ -101,3 +101,27 @@ def test_killed_while_chroma_is_fed_beside_the_embedding(grown, capsys):
         killed.open_thrice()
     killed.finish()
     killed.whole(capsys)
+
+
+def test_killed_while_the_caches_are_rebuilt(grown, capsys):
+    """In the three moments when nothing is there yet, when one collection is being filled, and when both are."""
+    killed = grown(**FLUSHING, **EXAMINED)
+    for collections in (0, 1, 2):
+        killed.kill_when(started, then=Refilled(killed, collections), command=["rebuild"])
+        killed.open_thrice()
+    killed.finish(["rebuild"])
+    killed.whole(capsys)
+
+
+class Refilled:
+    """Holds once Chroma has begun with so many collections since the first question."""
+
+    def __init__(self, killed, collections):
+        self._killed = killed
+        self._collections = collections
+        self._emptied = False
+
+    def __call__(self):
+        there = len(self._killed.rows("SELECT * FROM chroma_state"))
+        self._emptied |= there == 0
+        return self._emptied and there >= self._collections

@@ -98,7 +98,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("rag: stopped. What is finished is kept; run the same command again to go on.", err=True)
         return 130
     except sqlite3.OperationalError as error:
-        click.echo(f"rag: the library could not be read or written: {error}. Is the disk full, or read-only?", err=True)
+        advice = "Is the disk full, or read-only? What is finished is kept; the same command goes on from there."
+        click.echo(f"rag: the library could not be read or written: {error}. {advice}", err=True)
         return 1
     except sqlite3.DatabaseError as error:
         click.echo(f"rag: the library is damaged: {error}. See: rag doctor", err=True)
