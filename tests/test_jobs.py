@@ -1,6 +1,7 @@
 """Jobs over a real library: one at a time, stopped, resumed, and remembered when the application dies."""
 
 import json
+import sqlite3
 import threading
 import time
 
@@ -105,6 +106,16 @@ def test_a_bug_is_told_in_one_line(jobs, docs, monkeypatch, caplog):
     jobs.start(order(docs))
     assert "Something broke inside: ZeroDivisionError" in ended(jobs).message
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_full_disk_is_told_as_in_the_terminal(jobs, docs, monkeypatch, caplog):
+    def fill(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("ui.jobs.ingest_paths", fill)
+    jobs.start(order(docs))
+    assert "could not be read or written: database or disk is full. Is the disk full" in ended(jobs).message
+    assert "OperationalError" in caplog.text
 
 
 def test_backfill_embeds_what_another_embedder_lacks(jobs, holding, docs):

@@ -11,6 +11,7 @@ import click
 
 from rag.errors import RagError, UsageError, unknown_name
 from rag.offline import go_quiet
+from ui.failures import explain
 
 COMMANDS = ("ingest", "search", "ask", "ui", "eval", "embedders", "indexes", "remove", "doctor", "rebuild")
 
@@ -97,19 +98,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("rag: stopped. What is finished is kept; run the same command again to go on.", err=True)
         return 130
-    except sqlite3.OperationalError as error:
-        advice = "Is the disk full, or read-only? What is finished is kept; the same command goes on from there."
-        click.echo(f"rag: the library could not be read or written: {error}. {advice}", err=True)
-        return 1
-    except sqlite3.DatabaseError as error:
-        click.echo(f"rag: the library is damaged: {error}. See: rag doctor", err=True)
-        return 1
     except BrokenPipeError:  # the reader of our output has left, as in `rag search ... | head`
         sys.stderr.close()
         return 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"rag: {place}{error.strerror or error}", err=True)
+    except (sqlite3.DatabaseError, OSError) as error:
+        click.echo(f"rag: {explain(error)}", err=True)
         return 1
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ingest.report import IngestReport
 from rag.errors import RagError
 from rag.index import ChromaStore
+from ui.failures import explain
 from ui.holding import Holding
 from ui.ingesting import backfill, ingest_paths, remove_documents
 from ui.meter import Meter
@@ -129,13 +130,11 @@ class IngestJobs:
     def _run(self, job: Job) -> None:
         try:
             job.report = self._carry_out(job.order, job.meter)
-        except RagError as error:
-            state, job.message = State.FAILED, str(error)
         except Exception as error:
-            # The one place where a bug or a broken disk must not end in silence: it is told and logged.
-            log.exception("A job failed.")
             state = State.FAILED
-            job.message = f"Something broke inside: {type(error).__name__}. The terminal tells more."
+            job.message = explain(error) or f"Something broke inside: {type(error).__name__}. The terminal tells more."
+            if not isinstance(error, RagError):  # the one place where a bug or a broken disk must not end in silence
+                log.exception("A job failed.")
         else:
             state = State.STOPPED if job.report is not None and job.report.stopped else State.DONE
         if state is State.DONE:
