@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from rag.embedders.registry import parse_spec, table_specs
+from rag.embedders.entries import parse_spec
+from rag.embedders.registry import PROVIDERS, table_specs
 from rag.embedders.spec import EmbedderSpec
 from rag.errors import UsageError, unknown_name
 
@@ -50,7 +51,7 @@ def read_settings(home: str | Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
 
-    own = {name: parse_spec(name, entry, str(path)) for name, entry in _entries(written, path).items()}
+    own = {name: parse_spec(name, entry, str(path), PROVIDERS) for name, entry in _entries(written, path).items()}
     defaults = Settings(home=folder)
     values: dict[str, object] = {}
     for key, value in written.items():

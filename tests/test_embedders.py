@@ -1,3 +1,4 @@
+import re
 import socket
 import tomllib
 from dataclasses import fields, replace
@@ -5,7 +6,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from rag.embedders.registry import PROVIDERS, TABLE, find_spec, lacks, load_embedder, parse_spec, table_specs
+from rag.embedders.entries import parse_spec
+from rag.embedders.registry import PROVIDERS, TABLE, find_spec, lacks, load_embedder, table_specs
 from rag.embedders.spec import EmbedderSpec
 from rag.errors import MissingDependencyError, RagError, UsageError
 
@@ -242,22 +244,20 @@ def test_fingerprints_stay_what_they_are():
 
 
 def entry(**changes):
-    facts = {field.name: getattr(find_spec("hash"), field.name) for field in fields(EmbedderSpec)}
-    del facts["name"]
-    return {**facts, **changes}
+    return {**tomllib.loads(TABLE.read_text(encoding="utf-8"))["hash"], **changes}
 
 
 def test_unknown_names_are_errors_with_the_nearest_known_one():
     with pytest.raises(UsageError, match=r"No embedder 'minlm'. Did you mean 'minilm'"):
         load_embedder("minlm")
     with pytest.raises(UsageError, match=r"No provider 'statik', in \[mine\] of rag.toml. Did you mean 'static'"):
-        parse_spec("mine", entry(provider="statik"), "rag.toml")
-    with pytest.raises(UsageError, match=r"No key 'dimensions' of an embedder.*Did you mean 'dimension'"):
-        parse_spec("mine", entry(dimensions=3), "rag.toml")
+        parse_spec("mine", entry(provider="statik"), "rag.toml", PROVIDERS)
+    with pytest.raises(UsageError, match=r"No key 'dimensoin' of an embedder.*Did you mean 'dimension'"):
+        parse_spec("mine", entry(dimensoin=3), "rag.toml", PROVIDERS)
     lacking = entry()
-    del lacking["licence"], lacking["precision"]
+    del lacking["licence"]
     with pytest.raises(UsageError, match=r"\[mine\] in rag.toml lacks licence\."):
-        parse_spec("mine", lacking, "rag.toml")
+        parse_spec("mine", lacking, "rag.toml", PROVIDERS)
     assert set(PROVIDERS) >= {"hash", "static", "sentence-transformers"}
 
 
@@ -279,9 +279,20 @@ def test_an_embedder_is_loaded_once():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("dimension", 0), ("dimension", "512"), ("max_tokens", -1), ("languages", 5), ("languages", "en"), ("model", 3)],
+    [
+        ("dimension", 0),
+        ("dimension", "512"),
+        ("dimensions", [0]),
+        ("max_tokens", -1),
+        ("batch", True),
+        ("timeout", "5"),
+        ("languages", 5),
+        ("languages", "en"),
+        ("model", 3),
+        ("precision", "float8"),
+        ("made_for", "clustering"),
+    ],
 )
 def test_an_entry_of_the_wrong_type_is_refused_with_its_value(key, value):
-    entry = {**tomllib.loads(TABLE.read_text(encoding="utf-8"))["hash"], key: value}
-    with pytest.raises(UsageError, match=f"^{key} = {value!r} of the embedder \\[mine\\] in rag.toml should be"):
-        parse_spec("mine", entry, "rag.toml")
+    with pytest.raises(UsageError, match=re.escape(f"{key} = {value!r} of the embedder [mine] in rag.toml should be")):
+        parse_spec("mine", entry(**{key: value}), "rag.toml", PROVIDERS)

@@ -4,19 +4,28 @@ import importlib
 import threading
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
+from rag.embedders.entries import parse_spec
 from rag.embedders.spec import Embedder, EmbedderSpec
-from rag.errors import MissingDependencyError, UsageError, unknown_name
+from rag.errors import MissingDependencyError, unknown_name
 
 PROVIDERS = {
     "sentence-transformers": "rag.embedders.sentence_transformer:SentenceTransformerEmbedder",
     "static": "rag.embedders.static:StaticEmbedder",
     "hash": "rag.embedders.hashing:HashEmbedder",
+    "openai": "rag.embedders.openai:OpenAIEmbedder",
+    "cohere": "rag.embedders.cohere:CohereEmbedder",
+    "voyage": "rag.embedders.voyage:VoyageEmbedder",
+    "ollama": "rag.embedders.ollama:OllamaEmbedder",
+    "google": "rag.embedders.google:GoogleEmbedder",
+    "mistral": "rag.embedders.mistral:MistralEmbedder",
+    "tei": "rag.embedders.tei:TeiEmbedder",
+    "langchain": "rag.embedders.langchain:LangChainEmbedder",
 }
+"""Each provider in a file of its own, imported when it is used: nobody waits for a client that he does not need."""
 
 TABLE = Path(__file__).with_name("table.toml")
 
@@ -28,46 +37,7 @@ _loading = threading.Lock()
 def table_specs() -> Mapping[str, EmbedderSpec]:
     """Reads the entries of `table.toml` in their order."""
     entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return {name: parse_spec(name, entry, TABLE.name) for name, entry in entries.items()}
-
-
-def parse_spec(name: str, entry: Mapping[str, Any], where: str) -> EmbedderSpec:
-    """Makes an entry into a spec; raises UsageError for a missing or unknown key and for an unknown provider."""
-    known = [field.name for field in fields(EmbedderSpec) if field.name != "name"]
-    for key in entry:
-        if key not in known:
-            raise unknown_name("key", key, known, where=f" of an embedder, in [{name}] of {where}")
-    needed = [key for key in known if key not in ("precision", "tokenizer")]
-    missing = [key for key in needed if key not in entry]
-    if missing:
-        raise UsageError(f"The embedder [{name}] in {where} lacks {', '.join(missing)}. Add what is missing.")
-    if entry["provider"] not in PROVIDERS:
-        raise unknown_name("provider", str(entry["provider"]), PROVIDERS, where=f", in [{name}] of {where}")
-    for key, value in entry.items():
-        if not _fits(key, value):
-            raise UsageError(f"{key} = {value!r} of the embedder [{name}] in {where} should be {_KINDS[key]}.")
-    return EmbedderSpec(name=name, **{**entry, "languages": tuple(entry["languages"])})
-
-
-_KINDS = {
-    "dimension": "a whole number of at least 1",
-    "max_tokens": "a whole number of at least 0",
-    "usd_per_million_tokens": "a number of at least 0",
-    "languages": "a list of language codes",
-} | dict.fromkeys(
-    (field.name for field in fields(EmbedderSpec) if field.type is str or field.type == "str"), "a text in quotes"
-)
-
-
-def _fits(key: str, value: object) -> bool:
-    """Tells whether a value is of its key's kind."""
-    if key in ("dimension", "max_tokens"):
-        return isinstance(value, int) and not isinstance(value, bool) and value >= (key == "dimension")
-    if key == "usd_per_million_tokens":
-        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-    if key == "languages":
-        return isinstance(value, list) and all(isinstance(code, str) for code in value)
-    return isinstance(value, str)
+    return {name: parse_spec(name, entry, TABLE.name, PROVIDERS) for name, entry in entries.items()}
 
 
 def find_spec(name: str, specs: Mapping[str, EmbedderSpec] | None = None) -> EmbedderSpec:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from rag.errors import RagError
 from rag.schema import Vectors
 
 
@@ -15,9 +16,17 @@ from rag.schema import Vectors
 class EmbedderSpec:
     """The facts about one embedder: an entry of `table.toml`, or of the user's `rag.toml`.
 
-    `model` and `tokenizer` are read by the provider: a hub id, a folder, or `package:path` for files shipped inside an
-    installed package. `max_tokens` is what the model reads of a passage, 0 for no limit. `languages` are ISO 639-1
-    codes, or "any". `usd_per_million_tokens` is 0 for local models.
+    `model` and `tokenizer` are read by the provider: a hub id, a folder, `package:path` for files shipped inside an
+    installed package, or a vendor's name for it. `max_tokens` is what the model reads of a passage, 0 for no limit.
+    `languages` are ISO 639-1 codes, or "any". `usd_per_million_tokens` is 0 for local models. `precision` is the least
+    that vectors are computed in: a processor without bfloat16 computes in float32, which is nearer to the model, but
+    int8 are other weights. `dimensions` are the widths that vectors may be cut to, where the model was trained for it
+    (Matryoshka; Kusupati et al. 2022). `made_for` is retrieval, similarity, or general.
+
+    What follows concerns vendors and servers: `base_url` in place of the vendor's own; `key`, the environment variable
+    that holds the secret, "" for the provider's usual one; `batch`, the texts in one request, `requests_per_minute`,
+    `tokens_per_minute` and `timeout` in seconds, 0 for the provider's own. `unconfirmed` names facts that no source
+    was found for.
     """
 
     name: str
@@ -34,12 +43,22 @@ class EmbedderSpec:
     source: str
     precision: str = "float32"
     tokenizer: str = ""
+    dimensions: tuple[int, ...] = ()
+    made_for: str = "retrieval"
+    base_url: str = ""
+    key: str = ""
+    batch: int = 0
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    timeout: float = 0.0
+    unconfirmed: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """The 16 hexadecimal digits that change whenever a stored vector would.
 
-        Price, licence and `query_prefix` are left out: they change no stored vector.
+        Price, licence, `query_prefix` and where the model is served are left out: they change no stored vector. Another
+        model behind the same name is what the canary is for.
         """
         facts = {
             "provider": self.provider,
@@ -77,6 +96,24 @@ class Embedder(Protocol):
     def count_tokens(self, passages: Sequence[str]) -> list[int]:
         """Counts the tokens of each passage as the model would read it whole: with prefix and special tokens, uncut."""
         ...
+
+
+@runtime_checkable
+class BilledEmbedder(Embedder, Protocol):
+    """An embedder whose vendor counts the tokens, and perhaps charges for them."""
+
+    @property
+    def billed_tokens(self) -> int:
+        """The tokens that the vendor has counted since this embedder was loaded, queries included."""
+        ...
+
+
+class UnfinishedError(RagError):
+    """Some batches of a call were refused for good; `vectors` are the rows of those that were not, by position."""
+
+    def __init__(self, message: str, vectors: Mapping[int, np.ndarray]) -> None:
+        super().__init__(message)
+        self.vectors = vectors
 
 
 def unit_rows(vectors: np.ndarray) -> Vectors:
