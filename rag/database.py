@@ -125,6 +125,9 @@ MIGRATIONS = (
     """,
 )
 
+ABOUT_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+"""Primary result codes that say nothing against the file itself."""
+
 
 class _Connection(sqlite3.Connection):
     """A connection that can be referred to weakly: that of a thread which has ended is closed with the thread."""
@@ -168,9 +171,9 @@ class Database:
                     for statement in MIGRATIONS[number].split(";\n"):  # executescript would commit each by itself
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {number + 1}")
-        except sqlite3.OperationalError:  # the disk is full or read-only: the file is well
-            raise
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in ABOUT_THE_DISK:
+                raise
             raise RagError(f"{self.path} cannot be opened as a library: {error}. Restore it from a backup.") from error
 
     def _version(self) -> int:
