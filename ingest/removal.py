@@ -35,7 +35,7 @@ def remove(library: Library, corpus: str, sources: Sequence[str]) -> int:
             remembered.append(replace(entry, status=REMOVED, reason="removed by hand"))
     library.delete(corpus, sources, remembered)
     for card in library.cards.all(corpus):
-        library.cards.recount(card, 0, 0.0, 0.0, card.noise)
+        library.cards.recount(card, card.noise)
     library.vectors.empty_trash()
     library.database.checkpoint()
     return len(sources)

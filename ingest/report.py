@@ -1,11 +1,12 @@
 """What an ingest tells: each item's outcome while it runs, and the report at its end."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from rag.cards import IndexCard
+from rag.errors import RagError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,9 @@ class Outcome:
 class IngestReport:
     """What an ingest did: every item's outcome, the chunks of the corpus, its index cards, and the seconds it took.
 
-    `embedded` counts the vectors that were computed, by embedder; `embedded_for` by (chunker, fingerprint). `stopped`
-    says that somebody ended it early. `warnings` are sentences about what an index does not hold, by (chunker,
-    fingerprint).
+    `embedded` counts the vectors that were computed, by embedder; `embedded_for` by (chunker, fingerprint), and so does
+    `spent_for` the dollars that this run has spent on passages. `stopped` says that somebody ended it early. `warnings`
+    are sentences about what an index does not hold, by (chunker, fingerprint).
     """
 
     corpus: str
@@ -33,14 +34,28 @@ class IngestReport:
     cards: tuple[IndexCard, ...]
     embedded: dict[str, int]
     embedded_for: dict[tuple[str, str], int]
+    spent_for: dict[tuple[str, str], float]
     seconds: float
     stopped: bool = False
     warnings: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
-        """Counts the outcomes by status; an archive is no document, only its members are."""
-        found = Counter(outcome.status for outcome in self.outcomes)
-        return {status: found[status] for status in ("done", "unchanged", "skipped", "failed", "deleted")}
+        """Counts the outcomes by status."""
+        return count_statuses(self.outcomes)
+
+
+def count_statuses(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Counts outcomes by status; an archive is no document, only its members are."""
+    found = Counter(outcome.status for outcome in outcomes)
+    return {status: found[status] for status in ("done", "unchanged", "skipped", "failed", "deleted")}
+
+
+class EndedEarlyError(RagError):
+    """An ingest could not go on: the budget is spent, or a vendor refuses; `report` tells what was done until then."""
+
+    def __init__(self, message: str, report: IngestReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class Stopped(Exception):  # noqa: N818 - no error, like KeyboardInterrupt

@@ -2,16 +2,17 @@
 
 import queue
 import threading
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from ingest.report import Outcome, Progress
 from ingest.targets import Target
+from rag.embedders.spec import UnfinishedError
 from rag.ledger import LedgerEntry
 from rag.library import Library, NewDocument
-from rag.passages import passage
+from rag.passages import passage, passage_key
 from rag.schema import Chunk, Document
 
 # A group is what is chunked, embedded and committed together; large enough to sort by length, small in memory.
@@ -32,6 +33,10 @@ class Pending:
     targets: list[Target]
     chunks: dict[str, list[Chunk]] = field(default_factory=dict)
 
+    def passages(self, target: Target) -> list[str]:
+        """Returns what is embedded of it under one of its targets."""
+        return [passage(self.document.title, chunk.heading, chunk.text) for chunk in self.chunks[target.chunker]]
+
 
 @dataclass(slots=True)
 class Group:
@@ -47,12 +52,32 @@ class Group:
         self.chunks += sum(map(len, pending.chunks.values()))
         self.characters += len(pending.document.text)
 
+    def passages(self, target: Target) -> list[str]:
+        """Returns what is embedded under a target, equal passages as often as they occur."""
+        return [text for pending in self.documents if target in pending.targets for text in pending.passages(target)]
+
     @property
     def is_full(self) -> bool:
         """Whether the group is to be written before more is added."""
         return (
             self.chunks >= GROUP_CHUNKS or len(self.documents) >= GROUP_DOCUMENTS or self.characters >= GROUP_CHARACTERS
         )
+
+
+class Sink(Protocol):
+    """Where an ingest puts what it finds: a writer, or what only counts (`ingest.estimate`)."""
+
+    def put(self, group: Group) -> None:
+        """Takes a group over."""
+        ...
+
+    def record(self, entry: LedgerEntry) -> None:
+        """Takes a line of the ledger for what gives no document."""
+        ...
+
+    def delete(self, sources: Sequence[str]) -> None:
+        """Hears that the documents of these sources leave the corpus."""
+        ...
 
 
 class Writer:
@@ -96,6 +121,14 @@ class Writer:
                 continue
             self._thread.join()
 
+    def record(self, entry: LedgerEntry) -> None:
+        """Writes a line of the ledger for what gives no document."""
+        self._library.ledger.record(self._corpus, entry)
+
+    def delete(self, sources: Sequence[str]) -> None:
+        """Deletes the documents of these sources."""
+        self._library.delete(self._corpus, sources)
+
     def put(self, group: Group) -> None:
         """Hands a group over, waiting until the one before is being written."""
         while True:
@@ -128,28 +161,44 @@ class Writer:
             self._error = error
 
     def _write(self, group: Group) -> None:
-        """Embeds a group under each target, commits its documents in one transaction, and tells their outcome."""
+        """Embeds a group under each target, commits its documents in one transaction, and tells their outcome.
+
+        A document with a passage that an embedder refuses fails, the others do not.
+        """
+        refusals: dict[Target, str] = {}
         for target in list(self._targets):
-            passages = [
-                passage(pending.document.title, chunk.heading, chunk.text)
-                for pending in group.documents
-                if target in pending.targets
-                for chunk in pending.chunks[target.chunker]
-            ]
+            passages = group.passages(target)
             if passages:
-                target.embed_missing(passages, self._progress, lambda: self._abandoned)
+                try:
+                    target.embed_missing(passages, self._progress, lambda: self._abandoned)
+                except UnfinishedError as error:
+                    if target.is_refused:
+                        raise
+                    refusals[target] = str(error)
         if self._abandoned:
             return
-        self._library.commit(
-            self._corpus,
-            [
-                NewDocument(
-                    pending.document, pending.chunks, tuple(target.key for target in pending.targets), pending.entry
-                )
-                for pending in group.documents
-            ],
-        )
-        self._committed(sum(len(p.chunks[target.chunker]) for p in group.documents for target in p.targets))
-        for pending in group.documents:
+        reasons = [self._refusal(pending, refusals) for pending in group.documents]
+        done = [pending for pending, reason in zip(group.documents, reasons, strict=True) if not reason]
+        if done:
+            self._library.commit(
+                self._corpus,
+                [NewDocument(p.document, p.chunks, tuple(target.key for target in p.targets), p.entry) for p in done],
+            )
+        self._committed(sum(len(p.chunks[target.chunker]) for p in done for target in p.targets))
+        for pending, reason in zip(group.documents, reasons, strict=True):
             entry = pending.entry
-            self._tell(Outcome(entry.source, entry.path, "done", entry.reason), pending.size)
+            if reason:
+                self.record(replace(entry, status="failed", reason=reason))
+            self._tell(
+                Outcome(entry.source, entry.path, "failed" if reason else "done", reason or entry.reason), pending.size
+            )
+
+    def _refusal(self, pending: Pending, refusals: Mapping[Target, str]) -> str:
+        """Returns why a vector of a document is missing, "" where none is."""
+        for target, reason in refusals.items():
+            if target not in pending.targets:
+                continue
+            keys = [passage_key(text) for text in pending.passages(target)]
+            if self._library.vectors.missing(target.spec.fingerprint, keys):
+                return reason
+        return ""

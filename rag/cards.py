@@ -1,6 +1,7 @@
 """Index cards: what an index says of itself, written when it is built and compared whenever it is opened."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,13 +18,18 @@ CANARY = "A canary sings the same song every morning: two plus two is four."
 # Float32 sums differ in the last digits between processors; another model of the same width is far below this.
 CANARY_COSINE = 0.995
 
+# A chunker's kind, its numbers and its embedder, whose name may hold numbers and begin with another's (voyage-4-large).
+_CHUNKER = re.compile(r"([a-z]+)(-[0-9]+-[0-9]+)?(-.+)?")
+
 
 @dataclass(frozen=True, slots=True)
 class IndexCard:
     """The passport of an index: who built it, over what, how, and what it cost.
 
-    `seconds` is the time spent embedding, `usd` the money; both count only what was really embedded, so an index built
-    from stored vectors shows zero. `noise` is the calibration of abstention (see `rag.calibration`).
+    `seconds` is the time spent embedding, `usd` the money, over all runs; both count only what was really embedded, so
+    an index built from stored vectors shows zero. They are kept apart from the card, beside the vectors that they were
+    spent on (see `rag.spending`), and are up to date even after a kill. `noise` is the calibration of abstention (see
+    `rag.calibration`).
     """
 
     corpus: str
@@ -53,9 +59,11 @@ class IndexCard:
         A name may be said in full (heading-800-100, token-256-32-minilm), by kind (heading), or without its numbers
         (token-minilm).
         """
-        if chunker is None or self.chunker == chunker or self.chunker.startswith(f"{chunker}-"):
-            return True
-        return chunker == "-".join(part for part in self.chunker.split("-") if not part.isdigit())
+        parts = _CHUNKER.fullmatch(self.chunker)
+        if chunker is None or self.chunker == chunker or parts is None:
+            return chunker in (None, self.chunker)
+        kind, numbers, embedder = parts.groups("")
+        return chunker in (kind, kind + numbers, kind + embedder)
 
     @classmethod
     def blank(cls, corpus: str, chunker: str, spec: EmbedderSpec) -> "IndexCard":
@@ -87,8 +95,11 @@ class CardTable:
 
     def all(self, corpus: str | None = None) -> list[IndexCard]:
         """Returns the cards of one corpus, or of all, the most recently changed index first."""
-        rows = self._database.query("SELECT corpus, card FROM index_cards").fetchall()
-        cards = [_parse(card) for name, card in rows if corpus is None or name == corpus]
+        rows = self._database.query(
+            """SELECT corpus, card, COALESCE(passages, 0), COALESCE(seconds, 0.0), COALESCE(usd, 0.0)
+               FROM index_cards LEFT JOIN spending USING (corpus, chunker, fingerprint)"""
+        ).fetchall()
+        cards = [_parse(*row) for name, *row in rows if corpus is None or name == corpus]
         cards.sort(key=lambda card: (card.embedder, card.chunker, card.corpus))
         return sorted(cards, key=lambda card: card.updated, reverse=True)
 
@@ -136,16 +147,13 @@ class CardTable:
                 (card.corpus, card.chunker, card.fingerprint, json.dumps(asdict(card)), canary.tobytes()),
             )
 
-    def recount(self, card: IndexCard, embedded: int, seconds: float, usd: float, noise: Sequence[float]) -> IndexCard:
-        """Stores a card with its counts as they are now, and with what was spent since added."""
+    def recount(self, card: IndexCard, noise: Sequence[float]) -> IndexCard:
+        """Stores a card with its counts as they are now."""
         documents, chunks = self.count(card)
         updated = replace(
             card,
             documents=documents,
             chunks=chunks,
-            embedded=card.embedded + embedded,
-            seconds=round(card.seconds + seconds, 3),
-            usd=round(card.usd + usd, 6),
             updated=datetime.now(UTC).isoformat(timespec="milliseconds"),
             noise=tuple(noise),
         )
@@ -153,9 +161,10 @@ class CardTable:
         return updated
 
 
-def _parse(text: str) -> IndexCard:
+def _parse(text: str, passages: int, seconds: float, usd: float) -> IndexCard:
     fields = json.loads(text)
-    return IndexCard(**{**fields, "noise": tuple(fields["noise"])})
+    spent = {"embedded": passages, "seconds": round(seconds, 3), "usd": round(usd, 9)}
+    return IndexCard(**{**fields, **spent, "noise": tuple(fields["noise"])})
 
 
 def embed_canary(embedder: Embedder) -> Vectors:

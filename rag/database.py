@@ -123,6 +123,21 @@ MIGRATIONS = (
     -- share of some of its vectors that find themselves; NULL for a collection that was filled before the column
     ALTER TABLE chroma_state ADD COLUMN found REAL
     """,
+    """
+    CREATE TABLE spending (  -- on each index; written with the vectors that it was spent on
+        corpus      TEXT NOT NULL REFERENCES corpora (name) ON DELETE CASCADE,
+        chunker     TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        passages    INTEGER NOT NULL,
+        tokens      INTEGER NOT NULL,  -- as sent; 0 where nobody counted
+        seconds     REAL NOT NULL,
+        usd         REAL NOT NULL,
+        PRIMARY KEY (corpus, chunker, fingerprint)
+    ) WITHOUT ROWID;
+    INSERT INTO spending
+        SELECT corpus, chunker, fingerprint, json_extract(card, '$.embedded'), 0, json_extract(card, '$.seconds'),
+               json_extract(card, '$.usd') FROM index_cards
+    """,
 )
 
 ABOUT_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -134,10 +149,14 @@ class _Connection(sqlite3.Connection):
 
 
 class Database:
-    """A SQLite file in WAL mode, so that readers in other threads and processes never wait for the writer."""
+    """A SQLite file in WAL mode, so that readers in other threads and processes never wait for the writer.
 
-    def __init__(self, path: Path) -> None:
+    With `read_only` no byte of it changes: neither its schema, nor by what a killed process left in the log.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self._local = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()
         self._migrate()
@@ -146,15 +165,33 @@ class Database:
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection
+                self._address(),
+                uri=True,
+                timeout=30,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=_Connection,
             )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a power cut as well
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = ON")  # a deleted document leaves the disk, not only the tables
+            if self._read_only:
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a power cut as well
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA secure_delete = ON")  # a deleted document leaves the disk, not only tables
             self._local.connection = connection
             self._connections.add(connection)
         return connection
+
+    def _address(self) -> str:
+        """Returns the file's URI.
+
+        A connection that may only read leaves two empty files where there is no log, and one that may write moves what
+        is in the log into the file when it closes; so the one is right without a log and the other with one.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        has_log = self._read_only and log.is_file() and log.stat().st_size > 0
+        return f"{self.path.absolute().as_uri()}?mode={'ro' if has_log else 'rwc'}"
 
     def _migrate(self) -> None:
         try:
@@ -163,6 +200,12 @@ class Database:
                 raise RagError(
                     f"{self.path} was written by a newer version of this program (schema {version}, this one knows "
                     f"{len(MIGRATIONS)}). Update the program, or use another library with --home."
+                )
+            if self._read_only and version < len(MIGRATIONS):
+                self.close()
+                raise RagError(
+                    f"{self.path} was written by an older version of this program, and nothing may be written to it "
+                    "now. Bring it up to date first: rag indexes"
                 )
             for number in range(version, len(MIGRATIONS)):
                 with self.transaction() as connection:

@@ -14,6 +14,7 @@ from rag.errors import RagError, UsageError, unknown_name
 from rag.ledger import Ledger, LedgerEntry, write_entry
 from rag.passages import passage, passage_key
 from rag.schema import Chunk, Document, Heading
+from rag.spending import SpendingTable
 from rag.vectors import SLICE, VectorTable
 
 FILE = "library.db"
@@ -43,9 +44,12 @@ class NewDocument:
 
 
 class Library:
-    """The library in a folder; readers and the one writer may open it at the same time."""
+    """The library in a folder; readers and the one writer may open it at the same time.
 
-    def __init__(self, home: Path, create: bool = False) -> None:
+    With `read_only` not a byte of it is changed.
+    """
+
+    def __init__(self, home: Path, create: bool = False, read_only: bool = False) -> None:
         if not (home / FILE).is_file():
             if not create:
                 raise RagError(
@@ -53,8 +57,9 @@ class Library:
                 )
             home.mkdir(parents=True, exist_ok=True)
         self.home = home
-        self.database = Database(home / FILE)
+        self.database = Database(home / FILE, read_only)
         self.vectors = VectorTable(self.database)
+        self.spending = SpendingTable(self.database)
         self.cards = CardTable(self.database)
         self.ledger = Ledger(self.database)
 
@@ -70,10 +75,7 @@ class Library:
 
     def add_corpus(self, name: str) -> None:
         """Makes an empty corpus, or does nothing where it exists; raises UsageError for a name that cannot be one."""
-        if len(name) > 100 or not CORPUS_NAME.fullmatch(name):
-            raise UsageError(
-                f"'{name}' cannot name a corpus: use up to 100 letters and digits, joined by single '.', '_' or '-'."
-            )
+        check_corpus_name(name)
         with self.database.transaction() as connection:
             now = datetime.now(UTC).isoformat(timespec="microseconds")
             connection.execute("INSERT OR IGNORE INTO corpora (name, created) VALUES (?, ?)", (name, now))
@@ -209,6 +211,14 @@ class Library:
             for entry in entries:
                 write_entry(connection, corpus, entry)
             _bump(connection, corpus)
+
+
+def check_corpus_name(name: str) -> None:
+    """Raises UsageError for a name that cannot be that of a corpus."""
+    if len(name) > 100 or not CORPUS_NAME.fullmatch(name):
+        raise UsageError(
+            f"'{name}' cannot name a corpus: use up to 100 letters and digits, joined by single '.', '_' or '-'."
+        )
 
 
 def _bump(connection: Connection, corpus: str) -> None:

@@ -22,6 +22,7 @@ class Settings:
 
     `embedders` maps names to specs: the table's, and the user's own from `[embedders.NAME]`. `ingest_with` lists those
     that `rag ingest` uses unless told otherwise. `weight` is the dense leg's share of a fusion, from 0 to 1.
+    `budget_usd` is what one ingest may spend on vendors' embedders, 0 for no limit.
     """
 
     home: Path
@@ -33,6 +34,7 @@ class Settings:
     fusion: str = "rrf"
     weight: float = 0.5
     k: int = 8
+    budget_usd: float = 0.0
 
 
 def read_settings(home: str | Path | None = None) -> Settings:
@@ -79,6 +81,8 @@ def _check_choices(settings: Settings, path: Path) -> None:
             raise unknown_name("embedder", name, settings.embedders, where=f" in {path}")
     if settings.k < 1:
         raise UsageError(f"{path}: k = {settings.k} must be at least 1.")
+    if settings.budget_usd < 0:
+        raise UsageError(f"{path}: budget_usd = {settings.budget_usd} must be at least 0, which is no limit.")
     if not 0 <= settings.weight <= 1:
         raise UsageError(f"{path}: weight = {settings.weight} must lie between 0 and 1.")
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from rag.database import Database
 from rag.schema import Vectors
+from rag.spending import Account, Spending, write_spending
 
 # SQLite takes 32,766 variables in a statement; smaller slices keep the statement cache useful.
 SLICE = 500
@@ -52,9 +53,21 @@ class VectorTable:
             missing.difference_update(row[0] for row in rows)
         return missing
 
-    def add(self, fingerprint: str, passages: Sequence[bytes], vectors: Vectors, tokens: Sequence[int]) -> None:
-        """Stores one vector (a row) and the tokens of each passage key; a key that is there keeps its vector."""
+    def add(
+        self,
+        fingerprint: str,
+        passages: Sequence[bytes],
+        vectors: Vectors,
+        tokens: Sequence[int],
+        spent: tuple[Account, Spending] | None = None,
+    ) -> None:
+        """Stores one vector (a row) and the tokens of each passage key; a key that is there keeps its vector.
+
+        What was `spent` on them is written in the same transaction.
+        """
         with self._database.transaction() as connection:
+            if spent:
+                write_spending(connection, *spent)
             connection.executemany(
                 "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)",
                 (

@@ -54,8 +54,8 @@ class Outside:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-def start(home):
-    """Starts the application on a free port and returns its process and address."""
+def start(home, **options):
+    """Starts the application on a free port and returns its process and address; options are those of `Popen`."""
     command = [
         sys.executable,
         "-c",
@@ -67,7 +67,7 @@ def start(home):
         "0",
         "--no-browser",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1], **options)
     url = process.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url), url
     return process, url

@@ -40,11 +40,32 @@ INGEST = {
             "embedded": int,
             "seconds": float,
             "usd": float,
+            "spent": float,
             "warnings": [str],
         }
     ],
     "files": [{"path": str, "status": str, "reason": str}],
     "seconds": float,
+}
+DRY_RUN = {
+    "corpus": str,
+    "documents": INGEST["documents"],
+    "chunks": int,
+    "indexes": [
+        {
+            "embedder": str,
+            "chunker": str,
+            "fingerprint": str,
+            "chunks": int,
+            "passages": int,
+            "tokens": int,
+            "query_tokens": int,
+            "exact": bool,
+            "seconds": (float, None),
+            "usd": (float, None),
+        }
+    ],
+    "files": INGEST["files"],
 }
 FACTS = {
     "fingerprint": str,
@@ -62,7 +83,29 @@ EMBEDDER = FACTS | {
     "languages": [str],
     "licence": str,
     "source": str,
+    "precision": str,
+    "tokenizer": str,
+    "dimensions": [int],
+    "made_for": str,
+    "base_url": str,
+    "key": str,
+    "batch": int,
+    "requests_per_minute": int,
+    "tokens_per_minute": int,
+    "timeout": float,
+    "unconfirmed": [str],
     "lacks": str,
+}
+TRIAL = {
+    "name": str,
+    "first_ms": float,
+    "second_ms": float,
+    "dimension": int,
+    "norm": float,
+    "cosine": float,
+    "tokens_per_second": float,
+    "precision": str,
+    "backend": str,
 }
 CARD = FACTS | {
     "corpus": str,

@@ -14,7 +14,7 @@ from rag.offline import go_quiet
 go_quiet()
 
 # so that what they assert is explained as in a test
-pytest.register_assert_rewrite("cli_contract", "killing", "pipeline_results")
+pytest.register_assert_rewrite("cli_contract", "killing", "pipeline_results", "vendor_clients")
 
 settings.register_profile("project", derandomize=True, deadline=None)  # the same examples on every machine
 settings.load_profile("project")

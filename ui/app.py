@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # seconds to import: left to the functions, after the port is
 TITLE = "RAG Embedder Bakeoff"
 FOLDER = Path(__file__).parent
 TOP = f"<div class='rag-top'><b>{TITLE}</b><span>Chat with your documents under any embedder</span></div>"
+MODULES = ("library", "embedders", "builds")
+"""The scripts that the page begins with; they import the others."""
 WAITING = 64
 """Questions that may wait for their turn; more are refused."""
 GRACE = 2
@@ -42,6 +44,7 @@ def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
 
     from ui.conversation import Chat
     from ui.tabs.chat import AT_ONCE, ChatTab
+    from ui.tabs.embedders import EmbeddersTab
     from ui.tabs.library import LibraryTab
 
     quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -52,6 +55,8 @@ def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
                 chat = ChatTab(Chat(reader), settings)
             with gr.Tab("Library", id="library"):
                 LibraryTab()
+            with gr.Tab("Embedders", id="embedders"):
+                EmbeddersTab()
         page.load(**chat.arrival, **quiet)
         chat_tab.select(**chat.arrival, **quiet)  # the library may have grown meanwhile
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
@@ -65,6 +70,7 @@ def make_server_app(
     import gradio as gr
     from fastapi import FastAPI
 
+    from ui.embedder_routes import add_embedder_routes
     from ui.guard import Guard
     from ui.library_routes import add_library_routes
 
@@ -75,7 +81,9 @@ def make_server_app(
         return {"status": "ok"}
 
     add_library_routes(app, holding, jobs, local=hosts is not None)
+    add_embedder_routes(app, holding, jobs)
     app.add_middleware(Guard, hosts=hosts)
+    modules = "".join(f'<script type="module" src="library/files/{name}.js"></script>' for name in MODULES)
     chat_script = (FOLDER / "chat.js").read_text(encoding="utf-8")
     gr.mount_gradio_app(
         app,
@@ -90,8 +98,8 @@ def make_server_app(
         enable_monitoring=False,
         max_file_size=UPLOAD_LIMIT,
         theme=_theme(),
-        css_paths=[FOLDER / "style.css", FOLDER / "library.css", FOLDER / "reader.css"],
-        head=f'<script>{chat_script}</script><script type="module" src="library/files/library.js"></script>',
+        css_paths=[FOLDER / "style.css", FOLDER / "library.css", FOLDER / "reader.css", FOLDER / "embedders.css"],
+        head=f"<script>{chat_script}</script>{modules}",
         favicon_path=str(FOLDER / "favicon.svg"),
     )
     return app

@@ -28,8 +28,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"ui.commands.{cmd_name}").command
-        if not any(option.name == "home" for option in command.params):
-            command.params.append(_home_option())  # --home is understood before and after the command
+        for each in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
+            if not any(option.name == "home" for option in each.params):
+                each.params.append(_home_option())  # --home is understood before and after the command
         return command
 
     def resolve_command(

@@ -3,6 +3,7 @@
 from ingest.languages import language_name, unread_languages
 from rag.coverage import Coverage
 from rag.embedders.spec import EmbedderSpec
+from ui.embedder_builds import is_asked_about
 from ui.histogram import histogram_svg, token_mark
 from ui.library_view import View
 from ui.render import embedder_chip, escaped
@@ -55,7 +56,7 @@ def _coverage_html(each: Coverage, view: View, several: bool) -> str:
     if not each.is_complete and offered and not offered.lacks:
         button = (
             f'<button type="button" class="lib-button" data-action="backfill" data-embedder="{escaped(card.embedder)}" '
-            f'data-chunker="{escaped(card.chunker)}">Backfill</button>'
+            f'data-chunker="{escaped(card.chunker)}"{_asks(offered.spec)}>Backfill</button>'
         )
     return (
         f'<div class="lib-card"><div class="lib-card-head">{embedder_chip(card.embedder)}'
@@ -92,12 +93,18 @@ def _more_html(view: View) -> str:
     have = {each.card.embedder for each in view.about.coverage}
     buttons = "".join(
         f'<button type="button" class="lib-button" data-action="backfill" data-embedder="{escaped(offer.spec.name)}" '
-        f'data-chunker="{escaped(view.about.chunker)}" title="{facts_of(offer.spec)}">+ {escaped(offer.spec.name)}'
+        f'data-chunker="{escaped(view.about.chunker)}" title="{facts_of(offer.spec)}"{_asks(offer.spec)}>'
+        f"+ {escaped(offer.spec.name)}"
         "</button>"
         for offer in view.offers
         if offer.spec.name not in have and not offer.lacks
     )
     return f'<div class="lib-more"><span>Embed it with another one</span>{buttons}</div>' if buttons else ""
+
+
+def _asks(spec: EmbedderSpec) -> str:
+    """Marks the button of an embedder that is asked about before it is built."""
+    return ' data-asks="yes"' if is_asked_about(spec) else ""
 
 
 def _lengths_html(view: View) -> str:

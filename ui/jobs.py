@@ -50,7 +50,8 @@ class JobRunningError(RagError):
 class Order:
     """What a job was asked to do; carried out again it goes on where it stood.
 
-    `paths` belong to an ingest, `sources` to a removal; without embedders the corpus keeps those it has.
+    `paths` belong to an ingest, `sources` to a removal; without embedders the corpus keeps those it has. `budget` is
+    what a backfill may spend, in dollars; without it that of the settings holds.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Order:
     embedders: tuple[str, ...] = ()
     chunker: str | None = None
     sources: tuple[str, ...] = ()
+    budget: float | None = None
 
 
 @dataclass(slots=True)
@@ -154,7 +156,7 @@ class IngestJobs:
             clear_empty_folders(settings.home, corpus)
             return None
         if order.kind is Kind.BACKFILL:
-            return backfill(library, settings, corpus, order.embedders, order.chunker, meter, chroma)
+            return backfill(library, settings, corpus, order.embedders, order.chunker, meter, chroma, order.budget)
         paths = [Path(path) for path in order.paths]
         return ingest_paths(library, settings, paths, corpus, order.embedders, order.chunker, meter, chroma)
 
@@ -182,7 +184,8 @@ class IngestJobs:
         try:
             fields = json.loads(self._file.read_text(encoding="utf-8"))
             lists = {key: tuple(fields[key]) for key in ("paths", "embedders", "sources")}
-            order = Order(Kind(fields["kind"]), str(fields["corpus"]), chunker=fields["chunker"], **lists)
+            kind, corpus, chunker = Kind(fields["kind"]), str(fields["corpus"]), fields["chunker"]
+            order = Order(kind, corpus, chunker=chunker, budget=fields.get("budget"), **lists)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         meter = Meter(lambda: 0.0)

@@ -1,7 +1,7 @@
 // The Library tab. The server sends pieces of HTML, each in an element with `data-part`; those that have changed take
 // the place of the old ones. The view is what the address says, so that going back and reloading work.
 import { closeReader, moveTo, openDocument, visit } from "./reader.js";
-import { confirmed, fetched, make, parse, post, query, SILENCE, viewQuery } from "./server.js";
+import { confirmed, fetched, make, parse, post, query, routes, SILENCE, viewQuery } from "./server.js";
 import { onDrop, picked, Transfer } from "./upload.js";
 
 const IDLE_MS = 5000;
@@ -10,6 +10,7 @@ const REFRESH_EVERY = 5; // polls of a running job after which the list is fetch
 const TYPING_MS = 250;
 const SETTLE_MS = 100;
 
+const embedders = routes("embedders");
 const shown = new Map(); // part -> the HTML that the server sent last
 let root = null; // where the tab is drawn, once it is
 let outcomes = "all";
@@ -179,13 +180,28 @@ const remove = async ({ source, chunks, uploaded }) => {
   if (await confirmed("Remove this document?", text, "Remove")) await attempt(() => post("remove", { corpus: corpus(), sources: [source] }));
 };
 
+// --- building an index; what costs money, or sends text away, is asked about first
+
+const backfill = async ({ embedder, chunker, asks }) => {
+  const order = { corpus: corpus(), embedder, chunker };
+  let agreed = {};
+  if (asks) {
+    const html = await (await embedders.fetched(`offer?${new URLSearchParams(order)}`)).text();
+    const { consent, usd } = parse(html).querySelector('[data-emb="build"]')?.dataset || {};
+    const answer = { refuse: "Not now", kind: "lib-primary" };
+    if (consent && !(await confirmed(`Build under ${embedder}?`, consent, "Build", answer))) return;
+    agreed = { agreed: Boolean(consent), usd: usd ? Number(usd) : null };
+  }
+  await embedders.post("build", { ...order, ...agreed });
+};
+
 // --- events, all delegated from the document
 
 const ACTIONS = {
   stop: () => attempt(() => post("stop")),
   resume: () => attempt(() => post("resume")),
   dismiss: () => attempt(() => post("dismiss")),
-  backfill: ({ embedder, chunker }) => attempt(() => post("backfill", { corpus: corpus(), embedders: [embedder], chunker })),
+  backfill: (order) => attempt(() => backfill(order)),
   remove,
   close: closeReader,
   "cancel-upload": () => {

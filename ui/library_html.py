@@ -6,6 +6,7 @@ from ingest.languages import language_name
 from ingest.parsing import PARSERS, format_label
 from rag.catalogue import Listed, Refused
 from ui.coverage_html import facts_of, side_html
+from ui.embedder_menu import price_of
 from ui.job_html import part
 from ui.library_view import PAGE, Offer, View
 from ui.render import escaped
@@ -127,7 +128,7 @@ def _choices_html(view: View, opened: bool) -> str:
 def _offer_html(offer: Offer) -> str:
     spec = offer.spec
     state = ("disabled" if offer.lacks else "") + (" checked" if offer.chosen else "")
-    facts = f"needs {escaped(offer.lacks)}" if offer.lacks else facts_of(spec)
+    facts = f"needs {escaped(offer.lacks)}" if offer.lacks else f"{facts_of(spec)} · {price_of(spec)}"
     return (
         f'<label class="lib-offer"><input type="checkbox" name="embedder" value="{escaped(spec.name)}" {state}>'
         f"<span><b>{escaped(spec.name)}</b><small>{facts}</small></span></label>"

@@ -30,7 +30,10 @@ MOST_SOURCES = 1_000
 class Asset(Enum):
     """The page's modules; chat.js and the style sheets are written into the page."""
 
+    BUILDS = "builds.js"
+    EMBEDDERS = "embedders.js"
     LIBRARY = "library.js"
+    MENU = "menu.js"
     READER = "reader.js"
     SERVER = "server.js"
     UPLOAD = "upload.js"
@@ -126,16 +129,6 @@ def _add_jobs(router: APIRouter, holding: Holding, jobs: IngestJobs, local: bool
         check_exists(path)
         order = Order(Kind.INGEST, corpus, paths=(str(path),), embedders=tuple(embedders), chunker=chunker)
         return {"job": jobs.start(order).number}
-
-    @router.post("/backfill")
-    def backfill(
-        corpus: Annotated[str, Body()],
-        embedders: Annotated[list[str], Body()],
-        chunker: Annotated[str | None, Body()] = None,
-    ) -> dict[str, int]:
-        checked(embedders, chunker)
-        holding.library.corpus_or_only(corpus)
-        return {"job": jobs.start(Order(Kind.BACKFILL, corpus, embedders=tuple(embedders), chunker=chunker)).number}
 
     @router.post("/remove")
     def remove(corpus: Annotated[str, Body()], sources: Annotated[list[str], Body()]) -> dict[str, int]:

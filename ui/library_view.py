@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rag.catalogue import Listed, Refused, count_documents, count_refused, list_documents, list_refused
 from rag.coverage import Coverage, chunk_lengths, coverage, languages
-from rag.embedders.registry import lacks
+from rag.embedders.readiness import is_fetched_first, lacks
 from rag.embedders.spec import EmbedderSpec
 from rag.library import Library
 from rag.settings import Settings
@@ -94,6 +94,9 @@ class Viewer:
         self._kept: dict[str, tuple[str, float, Corpus]] = {}
         self._lock = threading.Lock()
         self._lacks = {name: lacks(spec) for name, spec in settings.embedders.items()}
+        self._here = {
+            name for name, words in self._lacks.items() if not words and not is_fetched_first(settings.embedders[name])
+        }
 
     def look(
         self,
@@ -165,12 +168,16 @@ class Viewer:
         return about
 
     def _offers(self, corpus: str) -> tuple[Offer, ...]:
-        """Returns the embedders to choose from; chosen are those of the corpus, for a new one those of the settings."""
-        chosen = {card.embedder for card in self._library.cards.all(corpus) if card.documents}
-        chosen = chosen or set(self._settings.ingest_with)
+        """Returns the embedders to choose from; chosen are those of the corpus, for a new one those of the settings.
+
+        Of the others only those that can be used at once: the table has many, and the tab of embedders shows them all.
+        """
+        cards = [card for card in self._library.cards.all(corpus) if card.documents]
+        chosen = {card.embedder for card in cards} or set(self._settings.ingest_with)
         return tuple(
             Offer(spec, self._lacks[name], name in chosen and not self._lacks[name])
             for name, spec in self._settings.embedders.items()
+            if name in chosen or name in self._here
         )
 
     def _chunkers(self, first: str) -> dict[str, str]:

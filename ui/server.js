@@ -1,4 +1,4 @@
-// What the scripts of the Library tab share: the server's routes, and elements made without HTML.
+// What the scripts of the tabs share: the server's routes, and elements made without HTML.
 
 export const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
@@ -15,11 +15,11 @@ export const make = (tag, properties = {}, ...children) => {
 // Dialogs stand where Gradio lets our style sheets reach.
 export const overlay = (dialog) => document.querySelector(".gradio-container .contain").append(dialog);
 
-// Asks before something goes, and tells whether it may.
-export const confirmed = (title, text, action) =>
+// Asks before something goes, or is spent, and tells whether it may.
+export const confirmed = (title, text, action, { refuse = "Keep it", kind = "lib-danger" } = {}) =>
   new Promise((resolve) => {
-    const keep = make("button", { className: "lib-button", value: "no", autofocus: true }, "Keep it");
-    const go = make("button", { className: "lib-button lib-danger", value: "yes" }, action);
+    const keep = make("button", { className: "lib-button", value: "no", autofocus: true }, refuse);
+    const go = make("button", { className: `lib-button ${kind}`, value: "yes" }, action);
     const form = make("form", { method: "dialog" }, keep, go);
     const dialog = make("dialog", { className: "lib-confirm", "aria-label": title }, make("h2", {}, title), make("p", {}, text), form);
     dialog.addEventListener("close", () => {
@@ -37,19 +37,23 @@ const explain = async (reply) => {
 
 export const SILENCE = "The application does not answer. Is it still running?";
 
-export const fetched = async (path, options) => {
-  const reply = await fetch(`library/${path}`, options).catch(() => {
-    throw new Error(SILENCE);
-  });
-  if (!reply.ok) throw await explain(reply);
-  return reply;
+// What asks the routes below a prefix of the address.
+export const routes = (prefix) => {
+  const fetched = async (path, options) => {
+    const reply = await fetch(`${prefix}/${path}`, options).catch(() => {
+      throw new Error(SILENCE);
+    });
+    if (!reply.ok) throw await explain(reply);
+    return reply;
+  };
+  const post = (path, body = {}) => {
+    const headers = { "content-type": "application/json" };
+    return fetched(path, { method: "POST", headers, body: JSON.stringify(body) });
+  };
+  return { fetched, post };
 };
 
-export const post = async (path, body = {}) => {
-  const headers = { "content-type": "application/json" };
-  const reply = await fetched(path, { method: "POST", headers, body: JSON.stringify(body) });
-  return reply.json();
-};
+export const { fetched, post } = routes("library");
 
 export const query = () => new URLSearchParams(location.search);
 

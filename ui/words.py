@@ -52,3 +52,18 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def about_time(seconds: float | None) -> str:
+    """Returns how long something will take, as roughly as it is known.
+
+    >>> about_time(0.4), about_time(9.2), about_time(400), about_time(9000), about_time(None)
+    ('a moment', 'about 9 s', 'about 7 min', 'about 2.5 h', 'time unknown')
+    """
+    if seconds is None:
+        return "time unknown"
+    if seconds < 1.5:
+        return "a moment"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"

@@ -42,6 +42,7 @@ class SemanticChunker:
         if not 1 <= percentile <= 99:
             raise UsageError(f"A percentile of {percentile} tells no breaks apart. Take 1 to 99.")
         self._cutter = Cutter(size, 0)
+        self.spec = spec
         self._load = load
         self._percentile = percentile
         self.name = f"semantic-{size}-{percentile}-{spec.name}"

@@ -10,7 +10,7 @@ from typing import cast
 
 from rag.embedders.entries import parse_spec
 from rag.embedders.spec import Embedder, EmbedderSpec
-from rag.errors import MissingDependencyError, unknown_name
+from rag.errors import UsageError, unknown_name
 
 PROVIDERS = {
     "sentence-transformers": "rag.embedders.sentence_transformer:SentenceTransformerEmbedder",
@@ -28,6 +28,10 @@ PROVIDERS = {
 """Each provider in a file of its own, imported when it is used: nobody waits for a client that he does not need."""
 
 TABLE = Path(__file__).with_name("table.toml")
+"""The entries that need neither a download nor a key."""
+
+TABLES = (TABLE, *(TABLE.with_name(f"{name}.toml") for name in ("static", "downloads", "served", "hosted")))
+"""All files of entries, in the order in which they are shown."""
 
 _loaded: dict[EmbedderSpec, Embedder] = {}
 _loading = threading.Lock()
@@ -35,9 +39,20 @@ _loading = threading.Lock()
 
 @cache
 def table_specs() -> Mapping[str, EmbedderSpec]:
-    """Reads the entries of `table.toml` in their order."""
-    entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return {name: parse_spec(name, entry, TABLE.name, PROVIDERS) for name, entry in entries.items()}
+    """Reads the entries of all tables in their order; raises UsageError for a name that two of them have."""
+    specs: dict[str, EmbedderSpec] = {}
+    for path in TABLES:
+        for spec in read_table(path):
+            if spec.name in specs:
+                raise UsageError(f"The embedder [{spec.name}] is in {path.name} and in a table before it. Rename one.")
+            specs[spec.name] = spec
+    return specs
+
+
+def read_table(path: Path) -> list[EmbedderSpec]:
+    """Reads the entries of one file; raises UsageError for what is missing, unknown or of the wrong kind."""
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    return [parse_spec(name, entry, path.name, PROVIDERS) for name, entry in entries.items()]
 
 
 def find_spec(name: str, specs: Mapping[str, EmbedderSpec] | None = None) -> EmbedderSpec:
@@ -60,16 +75,3 @@ def load_embedder(name: str, specs: Mapping[str, EmbedderSpec] | None = None) ->
             module, _, attribute = PROVIDERS[spec.provider].partition(":")
             _loaded[spec] = cast(Embedder, getattr(importlib.import_module(module), attribute)(spec))
         return _loaded[spec]
-
-
-def lacks(spec: EmbedderSpec) -> str:
-    """Tells in a few words what an embedder lacks to be usable here and now; empty where it lacks nothing."""
-    from rag.embedders.files import locate
-
-    if spec.provider == "hash":
-        return ""
-    try:
-        found = locate(spec.model)
-    except MissingDependencyError as error:
-        return str(error)
-    return "" if found else "a download (HF_HUB_OFFLINE=0)"

@@ -9,6 +9,8 @@ from rag.fusion import FUSIONS
 from rag.retrievers import MAX_QUERY_CHARACTERS, NAMES
 from rag.settings import Settings
 from ui.conversation import Chat, Choices, Conversation
+from ui.embedder_menu import mount_html
+from ui.embedder_states import EmbedderStates
 from ui.render import answer_html, escaped, evidence_html, question_html, status_html
 
 DEMO = "demo"
@@ -48,6 +50,7 @@ class ChatTab:
         self._chat = chat
         self._library = chat.reader.library
         self._settings = settings
+        self._states = EmbedderStates(self._library, settings)
         self._draw()
 
     # --- the components
@@ -70,7 +73,8 @@ class ChatTab:
             gr.Button("Search settings", elem_id="choices-toggle", size="sm", variant="secondary")
         with gr.Column(elem_id="knobs", min_width=0):
             self.corpus = gr.Dropdown(label="Corpus", choices=[], elem_id="corpus")
-            self.embedder = gr.Dropdown(label="Embedder", choices=[], elem_id="embedder")
+            self.embedder = gr.Textbox(elem_id="embedder-chosen", container=False)  # hidden; its menu sets it
+            self.menu = _html(mount_html(None, None, self._settings.retriever), "embedder-mount")
             self.retriever = gr.Radio(
                 label="Retriever", choices=list(NAMES), value=self._settings.retriever, elem_id="retriever"
             )
@@ -156,15 +160,15 @@ class ChatTab:
         self.corpus.input(
             self._choose_corpus,
             [self.corpus, self.embedder, self.retriever],
-            [self.embedder, self.status, self.messages],
+            [self.embedder, self.menu, self.status, self.messages],
             queue=False,
             **quiet,
         )
         gr.on(
-            [self.retriever.input, self.embedder.input],
+            [self.retriever.input, self.embedder.change],  # its menu is no keyboard, which alone makes an input event
             self._choose_search,
             [self.corpus, self.embedder, self.retriever],
-            [self.embedder, self.weight, self.fusion, self.status],
+            [self.menu, self.weight, self.fusion, self.status],
             queue=False,
             **quiet,
         )
@@ -182,7 +186,8 @@ class ChatTab:
                 self.messages: gr.Chatbot(placeholder=NO_CORPUS.format(home=home), examples=None),
                 self.status: '<div class="rag-status">No corpus yet</div>',
                 self.corpus: gr.Dropdown(choices=[], value=None, interactive=False),
-                self.embedder: gr.Dropdown(choices=[], value=None, interactive=False),
+                self.embedder: "",
+                self.menu: mount_html(None, None, retriever),
                 self.box: gr.Textbox(interactive=False, placeholder="Add documents first"),
                 self.send: gr.Button(interactive=False),
                 self.wanted: "",
@@ -191,10 +196,11 @@ class ChatTab:
             corpus = wanted
         if corpus not in names:
             corpus = next((name for name in ("default", DEMO) if name in names), names[0])
-        choice, status, messages = self._choose_corpus(corpus, embedder, retriever)
+        chosen, menu, status, messages = self._choose_corpus(corpus, embedder, retriever)
         return {
             self.corpus: gr.Dropdown(choices=names, value=corpus, interactive=True),
-            self.embedder: choice,
+            self.embedder: chosen,
+            self.menu: menu,
             self.status: status,
             self.messages: messages,
             self.box: gr.Textbox(interactive=True, placeholder=INVITATION),
@@ -206,7 +212,7 @@ class ChatTab:
     def arrival(self) -> dict[str, Any]:
         """What the events are bound with that open the tab."""
         inputs = [self.retriever, self.corpus, self.embedder, self.wanted]
-        outputs = [self.messages, self.status, self.corpus, self.embedder, self.box, self.send, self.wanted]
+        outputs = [self.messages, self.status, self.corpus, self.embedder, self.menu, self.box, self.send, self.wanted]
         return {"fn": self.arrive, "inputs": inputs, "outputs": outputs}
 
     def _ask(
@@ -253,36 +259,39 @@ class ChatTab:
         turns = conversation.turns
         return evidence_html(turns[index // 2] if index // 2 < len(turns) else None)
 
-    def _choose_corpus(self, corpus: str, embedder: str | None, retriever: str) -> tuple[Any, str, Any]:
-        """Offers the corpus's own embedders and, for the demo, questions that suit it."""
-        names = self._embedders(corpus)
-        newest = self._library.cards.all(corpus)[0].embedder  # what the reader would open as well
-        chosen = next(name for name in (embedder, self._settings.embedder, newest) if name in names)
+    def _choose_corpus(self, corpus: str, embedder: str | None, retriever: str) -> tuple[str, str, str, Any]:
+        """Chooses one of the corpus's own embedders and, for the demo, offers questions that suit it."""
+        chosen = self._serving(corpus, embedder)
         examples = [{"text": example} for example in EXAMPLES] if corpus == DEMO else None
         return (
-            gr.Dropdown(choices=names, value=chosen, **_for_retriever(retriever)),
+            chosen,
+            mount_html(corpus, chosen, retriever),
             self._status_html(corpus, chosen, retriever),
             gr.Chatbot(examples=examples, placeholder=WELCOME),
         )
 
-    def _choose_search(self, corpus: str, embedder: str | None, retriever: str) -> tuple[Any, Any, Any, str]:
+    def _choose_search(self, corpus: str, embedder: str | None, retriever: str) -> tuple[Any, Any, Any, Any]:
         """Shows what the retriever needs: an embedder, a weight and a fusion, or none of them."""
         hybrid = retriever == "hybrid"
-        status = self._status_html(corpus, embedder, retriever) if corpus else gr.skip()
+        chosen = self._serving(corpus, embedder) if corpus else None
         return (
-            gr.Dropdown(**_for_retriever(retriever)),
+            mount_html(corpus, chosen, retriever),
             gr.Slider(visible=hybrid),
             gr.Dropdown(visible=hybrid),
-            status,
+            self._status_html(corpus, chosen, retriever) if corpus else gr.skip(),
         )
 
     # --- the library's state
 
-    def _embedders(self, corpus: str) -> list[str]:
-        """Returns the embedders of a corpus's indexes, in the order of the settings' table."""
-        known = {card.embedder for card in self._library.cards.all(corpus)}
-        order = [*self._settings.embedders, *sorted(known)]
-        return sorted(known, key=order.index)
+    def _serving(self, corpus: str, embedder: str | None) -> str:
+        """Returns the embedder that was chosen where it serves, else the settings' one, else that with most chunks."""
+        states = self._states.look(corpus)
+        serving = {state.name: state.index.chunks for state in states if state.serves and state.index}
+        for name in (embedder, self._settings.embedder):
+            if name in serving:
+                return name
+        newest = self._library.cards.all(corpus)[0].embedder  # where none can be used, the question tells why
+        return max(serving, key=lambda name: serving[name], default=newest)
 
     def _status_html(self, corpus: str, embedder: str | None, retriever: str) -> str:
         """Returns what is searched, in a line: chunks, embedder and how much of the corpus it covers."""
@@ -290,13 +299,6 @@ class ChatTab:
         card = cards[0] if retriever == "lexical" or embedder is None else self._library.cards.find(corpus, embedder)
         most = max(each.documents for each in cards if each.chunker == card.chunker)
         return status_html(card, most, retriever)
-
-
-def _for_retriever(retriever: str) -> dict[str, Any]:
-    """Returns how the embedder's choice looks for a retriever: words need no embedder."""
-    if retriever == "lexical":
-        return {"interactive": False, "info": "Not used: lexical search compares words."}
-    return {"interactive": True, "info": None}
 
 
 def _html(value: str, name: str) -> gr.Markdown:
