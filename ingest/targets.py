@@ -9,7 +9,7 @@ import numpy as np
 from ingest.budget import Budget, billed_tokens, price, sent_tokens
 from ingest.report import Progress
 from rag.calibration import measure_noise
-from rag.cards import CANARY, IndexCard, check_embedder, embed_canary
+from rag.cards import CANARY, IndexCard, check_embedder
 from rag.embedders.registry import load_embedder
 from rag.embedders.spec import Embedder, EmbedderSpec, UnfinishedError
 from rag.errors import RagError
@@ -190,12 +190,11 @@ class Target:
         try:
             if card is not None:
                 check_embedder(card, self._library.cards.canary(card), embedder)
-                return
-            canary = embed_canary(embedder)
+            else:
+                self._library.cards.begin(IndexCard.blank(self._corpus, self.chunker, self.spec), embedder)
         except UnfinishedError:
             self._refusals = MOST_REFUSALS
             raise
-        self._library.cards.write(IndexCard.blank(self._corpus, self.chunker, self.spec), canary)
 
     def _card(self) -> IndexCard | None:
         cards = self._library.cards.all(self._corpus)

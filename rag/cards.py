@@ -139,6 +139,19 @@ class CardTable:
         ).fetchone()
         return documents, chunks
 
+    def begin(self, blank: IndexCard, embedder: Embedder) -> None:
+        """Stores the card of a new index with its canary.
+
+        Raises IndexMismatchError where other weights have made vectors under the same fingerprint, in whatever corpus:
+        corpora share them.
+        """
+        for card in self.all():
+            if card.fingerprint == blank.fingerprint:
+                check_embedder(card, self.canary(card), embedder)
+                self.write(blank, self.canary(card))
+                return
+        self.write(blank, embed_canary(embedder))
+
     def write(self, card: IndexCard, canary: Vectors) -> None:
         """Stores a card, or replaces it."""
         with self._database.transaction() as connection:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from langchain_core.documents import Document
 
-from rag.cards import IndexCard, check_embedder, embed_canary
+from rag.cards import IndexCard, check_embedder
 from rag.embedders.spec import BilledEmbedder, Embedder, UnfinishedError
 from rag.errors import IndexNotFoundError, UsageError
 from rag.langchain_records import CHUNKER, PATH, from_ours, to_ours
@@ -101,13 +101,7 @@ class LangChainCorpus:
     def _write_card(self) -> None:
         """Writes the card of a new index, unless other weights have stored vectors under this fingerprint elsewhere."""
         if self._card() is None:
-            spec = self._embedder.spec
-            for card in self._library.cards.all():
-                if card.fingerprint == spec.fingerprint:
-                    check_embedder(card, self._library.cards.canary(card), self._embedder)
-                    break
-            blank = IndexCard.blank(self._name, CHUNKER, spec)
-            self._library.cards.write(blank, embed_canary(self._embedder))
+            self._library.cards.begin(IndexCard.blank(self._name, CHUNKER, self._embedder.spec), self._embedder)
             self._is_checked = True
 
     def _embed(self, texts: Sequence[str]) -> None:
