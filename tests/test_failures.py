@@ -5,6 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
+from rag import keys
 from rag.embedders import failures
 from rag.embedders.failures import RequestError, asked_wait, breakdown, refusal, words_of
 
@@ -97,6 +98,12 @@ def test_a_reason_is_one_line_and_not_endless():
     reason = RequestError(failures.SERVER, "<html>\n  " + "very long " * 100).reason
     assert "\n" not in reason
     assert len(reason) == failures.LONGEST_REASON
+
+
+def test_a_key_is_masked_before_the_reason_is_cut_so_that_no_half_of_it_is_left(monkeypatch):
+    monkeypatch.setattr(keys, "_held", {"marker-5f3a9c1e7b2d"})
+    reason = RequestError(failures.SERVER, "x" * (failures.LONGEST_REASON - 8) + " marker-5f3a9c1e7b2d").reason
+    assert "marker" not in reason
 
 
 @pytest.mark.parametrize(

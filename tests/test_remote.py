@@ -189,12 +189,12 @@ def test_no_request_is_larger_than_a_minutes_tokens(server):
 
 
 def test_all_requests_keep_a_pause_that_one_was_asked_for(server):
-    server.fail(Fault(status=429, headers={"retry-after": "20"}))
+    server.fail(Fault(status=429, headers={"retry-after": "20"}), always(delay=0.1))
     naps = []
     embedder = OpenAIEmbedder(spec_of(server, batch=4), sleep=naps.append, clock=lambda: 0.0)  # the pause never ends
     right(embedder.embed_passages(TEXTS), TEXTS)
     assert len(server.requests) == 17
-    assert naps.count(20) > 17 - IN_FLIGHT
+    assert naps.count(20) >= 17 - IN_FLIGHT
 
 
 # --- retries

@@ -43,13 +43,13 @@ VENDORS = {
         "google",
     ),
     "mistral": Vendor(
-        "Mistral", "mistralai", 512, 16_384, ("MISTRAL_API_KEY",), "https://console.mistral.ai/api-keys", "mistral"
+        "Mistral", "mistralai", 256, 16_384, ("MISTRAL_API_KEY",), "https://console.mistral.ai/api-keys", "mistral"
     ),
     "ollama": Vendor("Ollama", "ollama", 64, extra="ollama", url="http://127.0.0.1:11434"),
     "tei": Vendor("text-embeddings-inference", "openai", 32, url="http://127.0.0.1:8080"),
 }
 """By provider. OpenAI: 2,048 texts and 300,000 tokens (API reference). Cohere: 96 texts (API reference). Voyage: 1,000
-texts and 120,000 tokens, the least of its models' limits. Google: 100 texts of a batch. Mistral: 512 texts and 16,384
+texts and 120,000 tokens, the least of its models' limits. Google: 100 texts of a batch. Mistral: 256 texts and 16,384
 tokens, as its refusals say. Ollama has no limit, but answers a request only when all of it is done; 32 texts are the
 default of text-embeddings-inference's --max-client-batch-size."""
 
