@@ -1,6 +1,7 @@
 """Keeps every dependency quiet: telemetry off, and no look-up in a model hub unless the user asks for one."""
 
 import os
+import sys
 
 QUIET = {
     "ANONYMIZED_TELEMETRY": "False",  # chromadb
@@ -21,3 +22,12 @@ def go_quiet() -> None:
     """Sets the variables above where the user has not set them; runs before the packages are imported."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def without_openvino_telemetry() -> None:
+    """Keeps OpenVINO and NNCF from loading `openvino_telemetry`; runs before either is imported.
+
+    That package sends what is converted to Google Analytics and writes to ~/intel. No variable turns it off, but both
+    do without it where it cannot be imported.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how Python blocks an import

@@ -1,4 +1,4 @@
-"""What a passage costs in tokens, counted whole, and batches that waste few of them on padding."""
+"""What a passage costs in tokens, counted whole."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,7 +8,6 @@ import pytest
 
 from rag.embedders.files import locate
 from rag.embedders.registry import find_spec, load_embedder
-from rag.embedders.sentence_transformer import BATCH_TOKENS
 
 TEXTS = [
     "A short sentence.",
@@ -80,15 +79,3 @@ def test_threads_may_count_and_embed_at_once(embedder):
         counting = [pool.submit(embedder.count_tokens, texts) for _ in range(20)]
         assert all(future.result() == counts for future in counting)
         assert all(np.array_equal(future.result(), vectors) for future in embedding)
-
-
-def test_batches_hold_every_row_once_and_so_many_tokens():
-    embedder = load_embedder("minilm")
-    texts = [" ".join(["word"] * (number * 37 % 400)) for number in range(120)]
-    lengths = [min(count, 256) for count in embedder.count_tokens(texts)]
-    batches = list(embedder._batches(texts))
-    assert sorted(row for rows in batches for row in rows) == list(range(120))
-    padded = [len(rows) * max(lengths[row] for row in rows) for rows in batches]
-    assert max(padded) <= BATCH_TOKENS
-    in_order = [8 * max(lengths[first : first + 8]) for first in range(0, 120, 8)]
-    assert sum(padded) < 1.1 * sum(lengths) < sum(in_order)

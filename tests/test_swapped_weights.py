@@ -50,7 +50,9 @@ def test_a_model_folder_whose_weights_were_swapped_is_refused(rag, tmp_path, doc
     restarted()
     remedy = "rag ingest PATH --corpus c --embedder mine"
     one_line(rag(*search), 1, "was built with other weights", "where 1.000 was expected", "`revision`", remedy)
-    one_line(rag("--home", home, "ask", "How hot is green tea?", "--corpus", "c"), 1, "was built with other weights", remedy)
+    one_line(
+        rag("--home", home, "ask", "How hot is green tea?", "--corpus", "c"), 1, "was built with other weights", remedy
+    )
     (docs / "new.txt").write_text("Something new.")
     one_line(rag("--home", home, "ingest", docs, "--corpus", "c"), 1, "was built with other weights", remedy)
     assert rag("--home", home, "search", "tea", "--embedder", "hash").status == 0, "the other index is as it was"

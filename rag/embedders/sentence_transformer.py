@@ -1,49 +1,53 @@
-"""Embedders that sentence-transformers runs: any model folder, or a hub id where downloads are allowed."""
+"""Embedders of sentence-transformers' models, a folder or a hub id: chooses what runs them on this machine.
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+OpenVINO on the processor, which is several times as fast there and starts without torch; torch in half precision on a
+graphics processor; torch in float32 where OpenVINO cannot run the model, which is said once.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from rag.embedders.conversion import MODEL_FILES, PICKLED_FILES, NotConvertedError, Request, converted
 from rag.embedders.files import locate
-from rag.embedders.spec import EmbedderSpec
-from rag.errors import MissingDependencyError, RagError
+from rag.embedders.hub import fetch_folder
+from rag.embedders.openvino import OpenVINOModel
+from rag.embedders.spec import EmbedderSpec, unit_rows
+from rag.embedders.torch import TorchModel, accelerator
+from rag.errors import RagError
 from rag.schema import Vectors
 
-BATCH_TOKENS = 2048
-"""Tokens of a batch, its padding included: eight passages of MiniLM's limit, or fifty short ones."""
+log = logging.getLogger(__name__)
 
-COUNTED_AT_ONCE = 256
+
+class LocalModel(Protocol):
+    """What runs a model; threads may share it. `backend` names it and the precision that it computes in."""
+
+    backend: str
+
+    def vectors(self, texts: Sequence[str], prefix: str = "") -> np.ndarray:
+        """Embeds texts, the prefix before each: (n, width), of any length."""
+        ...
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Counts the tokens of whole texts."""
+        ...
 
 
 class SentenceTransformerEmbedder:
-    """Runs a SentenceTransformer with the prefixes of our table, never with those of the model's own configuration."""
+    """Runs a model of sentence-transformers with the prefixes of our table, whatever runs it."""
 
     def __init__(self, spec: EmbedderSpec) -> None:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over our own, and into pipes
         self.spec = spec
-        path = locate(spec.model)
-        try:
-            self._model = SentenceTransformer(
-                str(path) if path else spec.model,
-                revision=None if path else spec.revision or None,
-                local_files_only=path is not None,
-                truncate_dim=spec.dimension,
-            )
-        except OSError as error:
-            raise MissingDependencyError(
-                f"Embedder '{spec.name}': the model '{spec.model}' is neither a folder here nor downloaded yet, and "
-                f"downloads are off. Allow them once with HF_HUB_OFFLINE=0, or name a folder in its entry. ({error})"
-            ) from error
-        if spec.max_tokens:
-            self._model.max_seq_length = spec.max_tokens
-        # The model's tokenizer keeps its padding settings as state, so two threads must not encode at once.
-        self._lock = threading.Lock()
-        self._count = _counter(self._model.tokenizer)
+        self._model = load_model(spec, model_folder(spec))
+
+    @property
+    def backend(self) -> str:
+        """What computes the vectors, and in which precision."""
+        return self._model.backend
 
     def embed_queries(self, queries: Sequence[str]) -> Vectors:
         """Embeds questions with the query prefix, (n, dimension)."""
@@ -55,57 +59,66 @@ class SentenceTransformerEmbedder:
 
     def count_tokens(self, passages: Sequence[str]) -> list[int]:
         """Counts tokens as the model's own tokenizer gives them when it cuts nothing off; threads may count at once."""
-        return self._lengths([self.spec.passage_prefix + passage for passage in passages])
-
-    def _lengths(self, texts: Sequence[str]) -> list[int]:
-        slices = (list(texts[first : first + COUNTED_AT_ONCE]) for first in range(0, len(texts), COUNTED_AT_ONCE))
-        return [length for part in slices for length in self._count(part)]
+        return self._model.counts([self.spec.passage_prefix + passage for passage in passages])
 
     def _embed(self, texts: Sequence[str], prefix: str) -> Vectors:
-        vectors = np.zeros((len(texts), self.spec.dimension), dtype=np.float32)
-        for rows in self._batches([prefix + text for text in texts]):
-            vectors[rows] = self._encode([texts[row] for row in rows], prefix)
-        return vectors
-
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yields the rows of each batch, longest texts first: equal lengths together leave least to pad."""
-        longest = self._model.max_seq_length
-        lengths = [min(length, longest or length) for length in self._lengths(texts)]
-        rows: list[int] = []
-        for row in sorted(range(len(texts)), key=lambda row: -lengths[row]):
-            if rows and (len(rows) + 1) * lengths[rows[0]] > BATCH_TOKENS:
-                yield rows
-                rows = []
-            rows.append(row)
-        if rows:
-            yield rows
-
-    def _encode(self, texts: list[str], prefix: str) -> Vectors:
-        with self._lock:
-            # The prefix goes in as `prompt` on every call, and an empty one is said as well: a model whose saved
-            # prompts are named otherwise than sentence-transformers expects would silently be run without them.
-            vectors = self._model.encode(
-                texts, prompt=prefix, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
-            )
-        if vectors.shape[1] != self.spec.dimension:
+        if not texts:
+            return np.zeros((0, self.spec.dimension), dtype=np.float32)
+        vectors = self._model.vectors(texts, prefix)
+        if vectors.shape[1] < self.spec.dimension:
             raise RagError(
                 f"Embedder '{self.spec.name}' gave vectors of {vectors.shape[1]} dimensions, its entry says "
                 f"{self.spec.dimension}. Correct `dimension` in its entry."
             )
-        return np.asarray(vectors, dtype=np.float32)
+        if not np.isfinite(vectors).all():
+            raise RagError(f"Embedder '{self.spec.name}' gave numbers that are not finite. Its model cannot be used.")
+        return unit_rows(vectors[:, : self.spec.dimension])  # cut as Matryoshka models are meant to be
 
 
-def _counter(tokenizer: Any) -> Callable[[list[str]], list[int]]:
-    """Returns what counts the tokens of whole texts: an own copy of a fast tokenizer that neither cuts nor pads.
+def model_folder(spec: EmbedderSpec) -> Path:
+    """Returns where the files of an embedder's model are, downloaded where that is allowed.
 
-    A tokenizer written in Python keeps no such state and is used as it is.
+    Raises MissingDependencyError where they cannot be had.
     """
-    fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not hasattr(fast, "encode_batch_fast"):
-        encode = getattr(tokenizer, "encode", None) or tokenizer.tokenize
-        return lambda texts: [len(encode(text)) for text in texts]
-    uncut = type(fast).from_str(fast.to_str())
-    uncut.no_truncation()
-    uncut.no_padding()
-    special = fast is not tokenizer  # a bare one belongs to a static model, which reads no special tokens
-    return lambda texts: [len(found) for found in uncut.encode_batch_fast(texts, add_special_tokens=special)]
+    folder = locate(spec.model)
+    if folder is not None:
+        return folder
+    folder = fetch_folder(spec.model, spec.revision, list(MODEL_FILES))
+    if not any(folder.rglob("*.safetensors")):
+        folder = fetch_folder(spec.model, spec.revision, list(PICKLED_FILES))
+    return folder
+
+
+def load_model(spec: EmbedderSpec, folder: Path) -> LocalModel:
+    """Loads what runs a model fastest in no less than the asked-for precision.
+
+    8-bit weights are another model than the one they were made of, so nothing takes their place: raises RagError where
+    OpenVINO cannot run them here.
+    """
+    if spec.precision != "int8":
+        device = accelerator()
+        if device:
+            return TorchModel(folder, spec.max_tokens, device, half=spec.precision == "bfloat16")
+    try:
+        return _in_openvino(spec, folder)
+    except NotConvertedError as reason:
+        if spec.precision == "int8":
+            raise RagError(
+                f"Embedder '{spec.name}' needs 8-bit weights, which cannot be had because {reason}. "
+                f'Use an entry with precision = "bfloat16".'
+            ) from reason
+        log.warning("Embedder '%s' runs in torch, several times slower, because %s.", spec.name, reason)
+        return TorchModel(folder, spec.max_tokens)
+
+
+def _in_openvino(spec: EmbedderSpec, folder: Path) -> OpenVINOModel:
+    """Converts a model where that is to be done, and loads it; raises NotConvertedError where either fails."""
+    found = converted(Request(spec.name, str(folder), spec.precision))
+    try:
+        model = OpenVINOModel(found, spec.precision, spec.max_tokens)
+    except (RuntimeError, OSError, ValueError) as error:  # OpenVINO's own errors are RuntimeErrors
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotConvertedError(f"the conversion in {found} cannot be read ({first})") from error
+    if not model.pools_prefix and (spec.query_prefix or spec.passage_prefix):
+        raise NotConvertedError("its pooling leaves the prefix out")
+    return model
