@@ -5,15 +5,16 @@ import sys
 
 from rag.offline import go_quiet
 
-NAMES = ("startup", "engines", "answers", "ingest")
+NAMES = ("startup", "engines", "embed", "answers", "ingest")
+WITH_OPTIONS = ("embed", "ingest")
 
 if __name__ == "__main__":
     go_quiet()
     arguments = sys.argv[1:]
     first_option = next((place for place, word in enumerate(arguments) if word.startswith("-")), len(arguments))
     names, options = arguments[:first_option], arguments[first_option:]
-    if options and names != ["ingest"]:
-        sys.exit("Only `ingest` takes options: python -m benchmarks ingest --help")
+    if options and not (len(names) == 1 and names[0] in WITH_OPTIONS):
+        sys.exit("Only `embed` and `ingest` take options, each alone: python -m benchmarks embed --help")
     for name in names or NAMES:
         run = importlib.import_module(f"benchmarks.{name}").run
         run(options) if options else run()

@@ -16,6 +16,12 @@ LONGEST, SHORTEST = 128, 6
 """Tokens of the texts."""
 SEED = 2026
 
+SMOOTHING = 0.7
+"""How much of what is hard to quantise SmoothQuant (Xiao et al. 2023) moves from activations to weights.
+
+NNCF's own 0.95 gave a mean cosine of 0.993 to the model in 32 bits, 0.7 gives 0.997, 0.5 gave 0.992.
+"""
+
 
 def quantised(model: Any, tokenizer_file: Path, max_tokens: int) -> Any:
     """Returns an OpenVINO model whose matrix products are computed in 8 bits."""
@@ -31,6 +37,9 @@ def quantised(model: Any, tokenizer_file: Path, max_tokens: int) -> Any:
         subset_size=len(texts),
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.MIXED,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+        ),
     )
 
 
