@@ -175,9 +175,9 @@ def outside():
     stranger.server.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A running Chromium."""
+    """A running Chromium; while playwright runs, so does its event loop, and asynchronous tests cannot have theirs."""
     playwright_api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
     path = chromium_path()
     with playwright_api.sync_playwright() as playwright:

@@ -91,7 +91,7 @@ def test_an_index_that_lacks_documents_offers_to_backfill(ingest, docs, tmp_path
     (button,) = soup(page).select("button[data-action=backfill][data-chunker]:not(.lib-more *)")
     assert button["data-embedder"] == "wordllama"
     assert len(soup(page).select(".lib-partial")) == 1
-    assert text_of(page, ".lib-more button") == ["+ minilm"]
+    assert text_of(page, ".lib-more button") == ["+ minilm", "+ minilm-int8"]
 
 
 def test_a_corpus_is_not_gathered_anew_at_every_commit_of_a_running_job(ingest, docs, tmp_path):

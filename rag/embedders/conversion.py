@@ -26,7 +26,7 @@ from rag.embedders.openvino import MODEL, RECORD, TOKENIZER, WEIGHTS
 from rag.errors import MissingDependencyError
 from rag.keys import APPLICATION
 
-FORMAT = 1
+FORMAT = 2
 """Raised when models are converted otherwise than before, so that old conversions are not met any more."""
 
 FILES = (MODEL, WEIGHTS, TOKENIZER)
