@@ -84,7 +84,8 @@ class OpenVINOModel:
         vectors = np.zeros((len(texts), self.width), dtype=np.float32)
         if len(tokens) == 1:
             with self._single_lock:
-                self._single.start_async(_inputs(tokens, self._padding), share_inputs=True)
+                # copied: a graph keeps the memory of an input that is shared, and writes that of others into it
+                self._single.start_async(_inputs(tokens, self._padding), share_inputs=False)
                 self._single.wait()
                 vectors[0] = self._single.get_output_tensor(0).data[0]
             return vectors
