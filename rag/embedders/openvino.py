@@ -1,7 +1,7 @@
 """Runs a converted model on this machine's processor: OpenVINO, tokenizers and NumPy are all that is imported.
 
 A batch runs on one thread, and as many batches at once as there are threads: threads that share a batch wait for each
-other at every layer, which cost a fifth of the processor's time where it was measured (docs/decisions/0010).
+other at every layer (docs/decisions/0010).
 """
 
 import json
