@@ -14,7 +14,7 @@ from file_builders import write
 from rag.library import Library
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 60
+PATIENCE = 180
 
 
 @pytest.fixture
