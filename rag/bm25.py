@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,8 @@ from rag.errors import CacheError, unknown_name
 from rag.library import Library
 from rag.ranking import top_k
 from rag.schema import Leg, Scored, content_id
-from rag.tokens import ANALYZER, tokens
+from rag.stemming import version
+from rag.tokens import ANALYZER, query_terms, tokens
 
 K1, B = 1.5, 0.75
 DRAFT_SECONDS = 3600
@@ -29,6 +30,8 @@ DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError)
 """What reading an index raises whose files are missing, cut short or overwritten."""
 LIKE = 78
 """From this rapidfuzz ratio on, 0 to 100, a word that no passage holds is taken for a misspelt one."""
+OKAPI_DIGITS = 6
+"""Decimals of an Okapi score: two engines that add in another order then tie the same passages."""
 OKAPI_EPSILON = 0.25
 """rank-bm25 gives a word in more than half of the documents this share of the mean IDF in place of a negative one."""
 
@@ -59,7 +62,8 @@ class Bm25sEngine:
         if scoring not in ("lucene", "okapi"):
             raise unknown_name("BM25 scoring", scoring, ("lucene", "okapi"))
         # Okapi's term weight is that of ATIRE; only the IDF differs, and is put right below.
-        self._model: Any = bm25s.BM25(k1=K1, b=B, method="lucene" if scoring == "lucene" else "atire")
+        method, dtype = ("lucene", "float32") if scoring == "lucene" else ("atire", "float64")
+        self._model: Any = bm25s.BM25(k1=K1, b=B, method=method, dtype=dtype)
         self._empty = not any(passages)
         self._count = len(passages)
         if self._empty:
@@ -88,7 +92,7 @@ class Bm25sEngine:
         if not known:
             return np.zeros(self._count, dtype=np.float32)
         scores: NDArray[np.float32] = self._model.get_scores_from_ids(known)
-        return scores
+        return _evened(scores) if scores.dtype == np.float64 else scores
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -138,7 +142,7 @@ class RankBm25Engine:
         """Returns one score for each passage (n,)."""
         if self._model is None:
             return np.zeros(self._count, dtype=np.float32)
-        return np.asarray(self._model.get_scores(list(terms)), dtype=np.float32)
+        return _evened(self._model.get_scores(list(terms)))
 
     def frequency(self, term: str) -> int:
         """Returns in how many passages a term stands."""
@@ -150,6 +154,10 @@ def okapi_idf(frequency: Counter[str], total: int) -> dict[str, float]:
     idf = {term: math.log(total - n + 0.5) - math.log(n + 0.5) for term, n in frequency.items()}
     floor = OKAPI_EPSILON * sum(idf.values()) / len(idf)
     return {term: value if value >= 0 else floor for term, value in idf.items()}
+
+
+def _evened(scores: NDArray[Any]) -> NDArray[np.float32]:
+    return np.round(scores, OKAPI_DIGITS).astype(np.float32)
 
 
 def _term_weights(term: str, passages: Sequence[Sequence[str]]) -> NDArray[np.float64]:
@@ -164,41 +172,68 @@ def _term_weights(term: str, passages: Sequence[Sequence[str]]) -> NDArray[np.fl
 
 
 class LexicalIndex:
-    """The BM25 index of one corpus under one chunker: chunk ids, ascending, and an engine over their passages."""
+    """The BM25 index of one corpus under one chunker: chunk ids, ascending, and an engine over their passages.
 
-    def __init__(self, ids: Sequence[str], engine: Engine) -> None:
-        self._ids = ids
+    `languages` are those that the passages were read in.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        engine: Engine,
+        languages: Collection[str] = ("",),
+        mask: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.ids = ids
+        self.languages = languages
         self._engine = engine
+        self._mask = mask
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.ids)
+
+    def within(self, mask: NDArray[np.bool_]) -> "LexicalIndex":
+        """Returns the index confined to the chunks of a mask (n,); a term tells as much as it does among all."""
+        return LexicalIndex(self.ids, self._engine, self.languages, mask)
 
     def idf(self, term: str) -> float:
         """Returns ln((N + 1) / (n + 0.5)): how much a term tells, most where no passage holds it."""
-        return math.log((len(self._ids) + 1) / (self._engine.frequency(term) + 0.5))
+        return math.log((len(self.ids) + 1) / (self._engine.frequency(term) + 0.5))
+
+    def holds(self, term: str) -> bool:
+        """Tells whether a term stands in any passage."""
+        return self._engine.frequency(term) > 0
 
     def nearest_term(self, term: str) -> str | None:
-        """Returns the term itself where some passage holds it, else one spelled much like it, else None."""
-        if self._engine.frequency(term):
+        """Returns the term itself where some passage holds it, else one spelled much like it, else None.
+
+        Whoever misspells a word seldom begins with another letter, and so "crank" is not taken for "rank".
+        """
+        if self.holds(term):
             return term
         if len(term) < 4:  # too short to tell a slip from another word
             return None
         from rapidfuzz import fuzz, process
 
-        known = self._engine.vocabulary.keys()
+        known = [other for other in self._engine.vocabulary if other[:1] == term[0]]
         alike = process.extract(term, known, scorer=fuzz.ratio, score_cutoff=LIKE, limit=None)
         # Equally alike terms must not be chosen by the vocabulary's order: it differs from process to process.
         return max(((likeness, candidate) for candidate, likeness, _ in alike), default=(0, None))[1]
 
     def rank(self, query: str, k: int) -> list[Scored]:
         """Returns the k best chunks; fewer, or none, where fewer share a term with the query."""
-        terms = tokens(query)
+        return self.rank_terms([term for word in query_terms(query, self.languages) for term in word], k)
+
+    def rank_terms(self, terms: Sequence[str], k: int) -> list[Scored]:
+        """Returns the k best chunks for terms as `rag.tokens` gives them."""
         if not terms:
             return []
         scores = self._engine.scores(terms)
+        if self._mask is not None:
+            scores = np.where(self._mask, scores, np.float32(0))
         best = [position for position in top_k(scores, k) if scores[position] > 0]
         return [
-            Scored(self._ids[position], float(scores[position]), {"lexical": Leg(rank, float(scores[position]))})
+            Scored(self.ids[position], float(scores[position]), {"lexical": Leg(rank, float(scores[position]))})
             for rank, position in enumerate(best, start=1)
         ]
 
@@ -213,8 +248,8 @@ def open_lexical(
     CacheError where it `must_store`.
     """
     if engine == "rank-bm25":
-        ids, passages = _passages(library, corpus, chunker)
-        return LexicalIndex(ids, RankBm25Engine(passages))
+        ids, passages, languages = _passages(library, corpus, chunker)
+        return LexicalIndex(ids, RankBm25Engine(passages), languages)
     if engine != "bm25s":
         raise unknown_name("BM25 engine", engine, ("bm25s", "rank-bm25"))
     folder = lexical_folder(library, corpus, chunker)
@@ -223,13 +258,13 @@ def open_lexical(
             return _load(folder)
         except DAMAGE:  # a cache: what cannot be read is built anew
             shutil.rmtree(folder)
-    ids, passages = _passages(library, corpus, chunker)
+    ids, passages, languages = _passages(library, corpus, chunker)
     built = Bm25sEngine(passages)
     try:
-        _store(ids, built, folder)
+        _store(ids, built, languages, folder)
     except OSError as error:
         if not must_store:
-            return LexicalIndex(ids, built)
+            return LexicalIndex(ids, built, languages)
         raise CacheError(
             f"The BM25 index in {folder.parent} could not be written: {error}. Is the disk full? Nothing is lost, for "
             "it is only a cache of the library. Once there is room, run: rag rebuild"
@@ -239,7 +274,7 @@ def open_lexical(
 
 def lexical_folder(library: Library, corpus: str, chunker: str) -> Path:
     """Returns where the BM25 index for the present state of a corpus lies, or will lie once it is built."""
-    return library.home / "lexical" / f"{corpus}.{chunker}" / content_id(library.state_of(corpus), ANALYZER)
+    return library.home / "lexical" / f"{corpus}.{chunker}" / content_id(library.state_of(corpus), ANALYZER, version())
 
 
 def find_lexical_damage(library: Library, corpus: str, chunker: str) -> str:
@@ -258,29 +293,38 @@ def _load(folder: Path) -> LexicalIndex:
     engine = Bm25sEngine.load(folder)
     if len(engine) != len(ids):
         raise ValueError(f"{len(ids)} ids for {len(engine)} passages")
-    return LexicalIndex(ids, engine)
+    languages = json.loads((folder / "languages.json").read_text(encoding="utf-8"))
+    return LexicalIndex(ids, engine, languages)
 
 
-def _passages(library: Library, corpus: str, chunker: str) -> tuple[list[str], list[list[str]]]:
-    """Returns chunk ids and the terms of their passages, with the name of the file where a document has no title.
+def _passages(library: Library, corpus: str, chunker: str) -> tuple[list[str], list[list[str]], list[str]]:
+    """Returns chunk ids, the terms of their passages, and the languages that those were read in.
 
-    People search for the names of their files; embedded they would make a renamed file a changed one.
+    The name of the file is put before the text of a document without a title: people search for the names of their
+    files; embedded they would make a renamed file a changed one. A document too short to tell its language is read in
+    the one that most others are in.
     """
     names = library.untitled_names(corpus)
-    ids, passages = [], []
+    languages = library.languages(corpus)
+    known = Counter(language for language in languages.values() if language)
+    usual = min(known, key=lambda language: (-known[language], language), default="")
+    ids, passages, read = [], [], set()
     for chunk_id, text, source in library.chunk_passages(corpus, chunker):
+        language = languages.get(source) or usual
+        read.add(language)
         ids.append(chunk_id)
-        passages.append(tokens(f"{names[source]} {text}" if source in names else text))
-    return ids, passages
+        passages.append(tokens(f"{names[source]} {text}" if source in names else text, language))
+    return ids, passages, sorted(read)
 
 
-def _store(ids: Sequence[str], engine: Bm25sEngine, folder: Path) -> None:
+def _store(ids: Sequence[str], engine: Bm25sEngine, languages: Sequence[str], folder: Path) -> None:
     """Writes an index into a draft, which is renamed to the folder, and deletes the indexes of former states."""
     draft = folder.with_name(f"{folder.name}.{os.getpid()}")
     try:
         draft.mkdir(parents=True, exist_ok=True)
         engine.save(draft)
         (draft / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
+        (draft / "languages.json").write_text(json.dumps(languages), encoding="utf-8")
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
         raise

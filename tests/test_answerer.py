@@ -5,7 +5,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.answerer import ABSTENTION, SENTENCES, whole
+from file_builders import write
+from rag.abstentions import ABSTENTION, abstention
+from rag.answerability import ENOUGH, Answerability
+from rag.answerer import SENTENCES, whole
+from rag.calibration import measure_scale
+from rag.embedders.registry import load_embedder
 from rag.reader import Reader
 from rag.sentences import LEAST, MOST, one_line, sentence_spans
 
@@ -72,6 +77,24 @@ def test_answers_with_verbatim_quotes(small_library, ask, question):
 def test_abstains_where_the_documents_do_not_answer(ask, question):
     answer = ask(question)
     assert (answer.abstained, answer.text, answer.citations) == (True, ABSTENTION, ())
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Was kostet die Fahrt von Köln nach Wien?", "Die Dokumente"),
+        ("¿Quién ganó el campeonato de fútbol?", "Los documentos"),
+        ("Quel est le prix de la course ?", "Les documents"),
+        ("2030年世界杯在哪里举行？", "这些文档"),
+        ("次のオリンピックはどこですか？", "文書"),
+        ("다음 올림픽은 어디에서 열립니까?", "문서"),
+        ("Кто выиграл чемпионат и когда?", "документах"),
+        ("Quomodo?", ABSTENTION),
+        ("WM 1974", ABSTENTION),
+    ],
+)
+def test_abstains_in_the_language_of_the_question_where_it_is_sure(question, said):
+    assert said in abstention(question)
 
 
 def test_abstains_without_hits(small_library):
@@ -163,6 +186,71 @@ def test_rare_words_weigh_more_than_common_ones(answerability):
     assert weigh("sourdough") + weigh("moon") == pytest.approx(1)
 
 
+@pytest.mark.parametrize("options", WAYS, ids=lambda options: "-".join(options.values()))
+def test_answered_questions_score_above_all_that_have_no_answer(small_library, options):
+    opened = Reader(small_library.library, small_library.settings).open("small", **options)
+    score, retrieve = opened.answerability.score, opened.retriever.retrieve
+    answered = [score(question, retrieve(question, 8)) for question in QUESTIONS]
+    others = [score(question, retrieve(question, 8)) for question in OFF_DOMAIN]
+    assert min(answered) >= ENOUGH > max(others) >= 0
+    assert max(answered) <= 1.8
+    for question in (*QUESTIONS, *OFF_DOMAIN):
+        hits = retrieve(question, 8)
+        said = opened.answerability.answers(question, hits)
+        assert said == (score(question, hits) >= ENOUGH and bool(hits))
+
+
+def test_words_scattered_over_passages_answer_less_than_words_together(small_library):
+    opened = Reader(small_library.library, small_library.settings).open("small", retriever="lexical")
+    scores = [
+        opened.answerability.score(question, opened.retriever.retrieve(question, 8))
+        for question in ("sourdough refrigerator dough", "sourdough cassette boiling")
+    ]
+    assert scores[0] > 1.1 * scores[1]
+
+
+def test_a_question_in_another_language_is_not_held_to_sharing_words(small_library):
+    opened = Reader(small_library.library, small_library.settings).open("small", retriever="lexical")
+    hits = opened.retriever.retrieve("Titan Saturn", 8)
+    foreign = opened.answerability.score("Wie ist das mit dem Titan und seinen Gipfeln?", hits)
+    alike = opened.answerability.score("How is this about Titan with those summits?", hits)
+    assert foreign > 1.5 * alike
+
+
+def test_nearness_is_measured_on_the_scale_of_the_index(small_library):
+    opened = Reader(small_library.library, small_library.settings).open("small", "wordllama", "dense")
+    hits = opened.retriever.retrieve("How is green tea brewed?", 8)
+    best = hits[0].legs["dense"].score
+    library, index = small_library.library, opened.answerability.index
+
+    def nearness(strange, familiar):
+        return Answerability(library, index, (0.1, 0.2, 0.3), (strange, familiar)).nearness(hits)
+
+    assert nearness(0.0, best) == pytest.approx(1)
+    assert nearness(best, best + 0.1) == 0
+    assert nearness(best - 0.1, best + 0.1) == pytest.approx(0.5)
+    assert nearness(best + 0.1, best + 0.2) == 0
+    assert nearness(0.5, 0.5) == 1  # a scale without length tells nothing against an answer
+    # An index that was built before there was a scale has the noise of word salads.
+    assert Answerability(library, index, (0.1, best / 1.6, 0.9)).nearness(hits) == pytest.approx(1)
+
+
+def test_the_scale_is_measured_for_each_index_whatever_order_it_came_in(small_library, ingest, small_folder, tmp_path):
+    for card in small_library.report.cards:
+        strange, familiar = card.scale
+        assert -0.2 < strange < familiar <= 1
+        again = measure_scale(small_library.library, card, load_embedder(card.embedder))
+        assert again == pytest.approx(card.scale, abs=1e-5)
+    piecemeal = None
+    for path in sorted(small_folder.iterdir(), reverse=True):
+        piecemeal = ingest(path, embedders=["wordllama"], corpus="small")
+    (card,) = [card for card in small_library.report.cards if card.embedder == "wordllama"]
+    assert piecemeal.report.cards[0].scale == pytest.approx(card.scale, abs=0.02)
+    write(tmp_path, "figures.csv", "a,b\n1,2\n")
+    empty = ingest(tmp_path / "figures.csv", corpus="figures")
+    assert empty.report.cards[0].scale == ()
+
+
 def test_noise_is_measured_for_each_index_and_grows(small_library):
     for card in small_library.report.cards:
         assert len(card.noise) == 5
@@ -232,6 +320,48 @@ SENTENCE = st.sampled_from(
 def test_plain_sentences_are_found_one_by_one(sentences, separator):
     text = separator.join(sentences)
     assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        [
+            "Am 3. Oktober 1990 kam die Einheit.",
+            "Im 19. Jahrhundert war z. B. nichts davon zu sehen.",
+            "Ende der Rede.",
+        ],
+        ["Herr Dr. Müller sagte: „Ja, das ist so.“", "Dann ging er nach Hause."],
+        ["Il a dit : « Bonjour à tous. »", "Puis M. Dupont est parti."],
+        ["¿Qué es lo que pasa?", "¡Es una prueba de EE.UU. y nada más!", "Fin de la prueba."],
+        ["В 1990 г. началась реформа.", "Потом всё кончилось.", "Что было дальше?"],
+        ["هذه جملة أولى طويلة.", "هذه جملة ثانية؟", "والرابعة هنا، تنتهي."],
+        ["यह पहला वाक्य है।", "यह दूसरा वाक्य है।"],
+        ["The U.S. Senate met twice, i.e. too often.", "1990 was long ago. iPods go on, being small."],
+    ],
+)
+def test_sentences_of_other_languages_are_found_one_by_one(sentences):
+    text = " ".join(sentences)
+    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["这是第一句话。", "“这是第二句话。”", "这是第三句话！"],
+        ["東京は日本の首都です。", "人口は約1400万人。", "「大きいですか？」と聞いた。"],
+    ],
+)
+def test_sentences_without_spaces_between_them_are_found_one_by_one(sentences):
+    text = "".join(sentences)
+    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+def test_a_list_too_long_to_be_quoted_is_quoted_in_parts():
+    parts = [f"the {number}th of many members of the assembly, who spoke for an hour or two;" for number in range(20)]
+    text = f"Those present were {' '.join(parts)}"
+    found = [text[start:end] for start, end in sentence_spans(text)]
+    assert len(found) == 20
+    assert found[3] == parts[3]
 
 
 @given(TEXTS)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
 from file_builders import write
+from ingest.languages import detect_language
 from rag.bm25 import K1, OKAPI_EPSILON, B, Bm25sEngine, LexicalIndex, RankBm25Engine, open_lexical
 from rag.errors import UsageError
 from rag.library import Library
@@ -34,6 +36,47 @@ def test_okapi_scoring_equals_rank_bm25(corpus, query):
     reference = BM25Okapi(corpus, k1=K1, b=B, epsilon=OKAPI_EPSILON).get_scores(query)
     for engine in (Bm25sEngine(corpus, scoring="okapi"), RankBm25Engine(corpus)):
         np.testing.assert_allclose(engine.scores(query), reference, rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=150)
+@given(CORPUS, QUERY)
+@example([["a", "b", "c"], ["c", "b", "a"], ["a", "b", "d"], ["d"], ["e"], ["f"], ["g"]], ["a", "b", "c", "d"])
+def test_okapi_scoring_ranks_as_rank_bm25_does_with_its_ties(corpus, query):
+    ids = [f"id{number}" for number in range(len(corpus))]
+    ours = LexicalIndex(ids, Bm25sEngine(corpus, scoring="okapi")).rank_terms(query, len(ids))
+    assert ours == LexicalIndex(ids, RankBm25Engine(corpus)).rank_terms(query, len(ids))
+
+
+@pytest.fixture(scope="module")
+def paragraphs():
+    """The demo documents that are plain text by paragraphs, some of them twice, with their languages."""
+    root = Path(__file__).parents[1] / "corpus" / "documents"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(root.iterdir()) if path.suffix in (".md", ".txt")]
+    languages = [detect_language(text) for text in texts]
+    pairs = zip(texts, languages, strict=True)
+    found = [(part, language) for text, language in pairs for part in text.split("\n\n") if part.strip()]
+    assert {language for _, language in found} == {"en", "de", "es", "zh"}
+    return [*found, *found[::7]]
+
+
+@pytest.mark.parametrize("language", ["", "de", "en", "es", "zh"])
+def test_okapi_scoring_ranks_real_texts_of_each_language_as_rank_bm25_does(paragraphs, language):
+    """All of them with language "", as a corpus of several languages; queries are the task's and their beginnings."""
+    read = [(text, code) for text, code in paragraphs if language in ("", code)]
+    passages = [tokens(text, code) for text, code in read]
+    languages = sorted({code for _, code in read})
+    task = Path(__file__).parents[1] / "corpus" / "task" / "queries.jsonl"
+    queries = [json.loads(line)["text"] for line in task.read_text(encoding="utf-8").splitlines()]
+    queries += [text[:60] for text, _ in read]
+    ids = [f"{number:05}" for number in range(len(passages))]
+    ours = LexicalIndex(ids, Bm25sEngine(passages, scoring="okapi"), languages)
+    reference = LexicalIndex(ids, RankBm25Engine(passages), languages)
+    ties = 0
+    for query in queries[:: 1 + len(queries) // 150]:
+        found = ours.rank(query, 100)
+        assert found == reference.rank(query, 100)
+        ties += len(found) - len({result.score for result in found})
+    assert ties > 10
 
 
 def lucene(corpus, query):
@@ -120,6 +163,9 @@ def test_a_query_without_known_terms_abstains(small_library, query):
         ("向量模型", "zh.txt"),
         ("分词", "zh.txt"),
         ("русском языке", "ru.txt"),
+        ("документ", "ru.txt"),  # Russian is stemmed
+        ("什么是向量？", "zh.txt"),  # words that ask are left out, single characters are found
+        ("词", "zh.txt"),
     ],
 )
 def test_finds_words_of_any_script(small_library, query, source):
