@@ -11,7 +11,7 @@ from ingest.report import Outcome, Progress, count_statuses
 from ingest.targets import Target
 from ingest.token_counting import Counter, load_counter
 from ingest.writing import Group
-from rag.calibration import word_salads
+from rag.calibration import STRANGE, own_sentences, word_salads
 from rag.cards import CANARY
 from rag.embedders.registry import load_embedder
 from rag.embedders.spec import Embedder, EmbedderSpec
@@ -184,7 +184,8 @@ class _Count:
         if self._passages or (self._chunks and usd != 0):
             counter = self._counter()
             exact = counts_exactly(counter)
-            query_tokens = sum(counter.count_tokens(word_salads(self._sample, self._target.spec.fingerprint)))
+            salads = word_salads(self._sample, self._target.spec.fingerprint)
+            query_tokens = sum(counter.count_tokens([*salads, *STRANGE, *own_sentences(self._sample)]))
             if is_billed(counter):
                 tokens += sum(self._sent([CANARY]))
         return IndexEstimate(

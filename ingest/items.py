@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ class Item:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         record = self.record()
         return hashlib.sha256(f"{record.title}\x1f{record.text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def changed(self) -> str:
+        """Returns the day on which the file was last changed, as 2024-03-01; "" for a record, or an unreadable file."""
+        if self.place is not None:
+            return ""
+        try:
+            return datetime.fromtimestamp(self.file.stat().st_mtime, UTC).date().isoformat()
+        except (OSError, ValueError, OverflowError):
+            return ""
 
     def record(self) -> ParsedDocument:
         """Reads a record of a BEIR folder; one that has only a title is a document of that text."""

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from ingest.dating import choose_date
 from ingest.errors import ParseError
 from ingest.records import Record
 from ingest.safe_xml import read_member_xml
@@ -23,6 +24,8 @@ STYLE = f"{{{_URN}:style:1.0}}"
 TABLE = f"{{{_URN}:table:1.0}}"
 TEXT = f"{{{_URN}:text:1.0}}"
 _DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
+_DC_DATE = "{http://purl.org/dc/elements/1.1/}date"
+_CREATED = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}creation-date"
 _MANIFEST_ENCRYPTION = f"{{{_URN}:manifest:1.0}}encryption-data"
 
 _MAX_COLUMNS = 16_384  # LibreOffice's own limit
@@ -49,11 +52,12 @@ _LEFT_OUT = frozenset(
 
 
 class OpenDocument(NamedTuple):
-    """The content of a package: the element of its kind below office:body, its title, and the parents of its styles."""
+    """The content of a package: the element of its kind below office:body, its title, its styles' parents, its date."""
 
     body: "_Element"
     title: str | None
     parents: Mapping[str, str]
+    date: str = ""
 
 
 def read_package(data: bytes, kind: str) -> OpenDocument:
@@ -71,7 +75,8 @@ def read_package(data: bytes, kind: str) -> OpenDocument:
     if content is None or body is None:
         raise ParseError(f"It is an OpenDocument file without its {kind}, and probably damaged.")
     title = None if meta is None else next((element.text for element in meta.iter(_DC_TITLE)), None)
-    return OpenDocument(body, title, {**_style_parents(styles), **_style_parents(content)})
+    dated = "" if meta is None else choose_date(*(element.text for element in meta.iter(_DC_DATE, _CREATED)))
+    return OpenDocument(body, title, {**_style_parents(styles), **_style_parents(content)}, dated)
 
 
 class Writer:

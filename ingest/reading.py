@@ -116,6 +116,7 @@ class Reading:
             pages=parsed.document.pages,
             headings=parsed.document.headings,
             language=language,
+            date=parsed.document.date or item.changed(),
         )
         return Fresh(item, document, "; ".join(parsed.document.warnings))
 

@@ -280,5 +280,6 @@ def _result(answer: Message) -> Parsed | Archive:
         pages=tuple(map(int, document["pages"])),
         headings=tuple(Heading(int(h["start"]), int(h["level"]), str(h["text"])) for h in document["headings"]),
         warnings=tuple(map(str, document["warnings"])),
+        date=str(document["date"]),
     )
     return Parsed(str(answer["format"]), parsed, str(answer["content_hash"]))

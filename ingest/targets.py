@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ingest.budget import Budget, billed_tokens, price, sent_tokens
 from ingest.report import Progress
-from rag.calibration import measure_noise
+from rag.calibration import measure_noise, measure_scale
 from rag.cards import CANARY, IndexCard, check_embedder
 from rag.embedders.registry import load_embedder
 from rag.embedders.spec import Embedder, EmbedderSpec, UnfinishedError
@@ -203,10 +203,13 @@ class Target:
     def finish(self, measure: bool = True) -> IndexCard | None:
         """Writes the card as the index is now and returns it; None where there is no such index.
 
-        Unless it is to `measure` the noise anew the embedder is not asked for anything.
+        Unless it is to `measure` the calibration anew the embedder is not asked for anything.
         """
         card = self._card()
         if card is None or not self.changed:
             return card
-        noise = measure_noise(self._library, card, self._open()) if measure else card.noise
-        return self._library.cards.recount(card, noise)
+        if not measure:
+            return self._library.cards.recount(card, card.noise)
+        noise = measure_noise(self._library, card, self._open())
+        scale = measure_scale(self._library, card, self._open())
+        return self._library.cards.recount(replace(card, scale=scale), noise)

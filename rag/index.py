@@ -149,12 +149,13 @@ class ChromaStore:
         return {collection.name for collection in self._client.list_collections()}
 
     def search(self, card: IndexCard, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
-        """Finds about the k nearest chunks of each query row, best first, as (chunk id, cosine)."""
-        collection = self._collection(card)
-        wanted = min(k, collection.count())
-        if not wanted or not len(queries):
+        """Finds about the k nearest chunks of each query row, best first, as (chunk id, cosine).
+
+        Fewer where there are fewer: Chroma sees to it, and counting first would take longer than the search itself.
+        """
+        if k < 1 or not len(queries):
             return [[] for _ in queries]
-        found = collection.query(query_embeddings=queries, n_results=wanted, include=["distances"])
+        found = self._collection(card).query(query_embeddings=queries, n_results=k, include=["distances"])
         return [
             sorted(
                 ((chunk_id, 1 - distance) for chunk_id, distance in zip(ids, distances, strict=True)),

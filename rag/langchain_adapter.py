@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 from rag.cards import CANARY
 from rag.embedders.registry import load_embedder
 from rag.embedders.spec import Embedder, EmbedderSpec, unit_rows
-from rag.errors import RagError, UsageError
+from rag.errors import RagError, UsageError, unknown_name
 from rag.library import Library
 from rag.reader import Opened, Reader
 from rag.retrievers import Retriever
@@ -24,6 +24,9 @@ from rag.settings import read_settings
 
 CHARACTERS_PER_TOKEN = 4
 """What a token of an unknown tokenizer is taken for: about right for English, up to four times too many elsewhere."""
+
+QUESTION_OPTIONS = ("filter", "reranker", "mmr", "fusion", "weight", "search")
+"""What a question may be asked with, where its retriever was opened by names."""
 
 SHOWN = 60
 """Characters of a text that an error shows."""
@@ -144,32 +147,44 @@ class RetrieverAsLangChain(BaseRetriever):
         chunker: str | None = None,
         home: str | Path | None = None,
         k: int | None = None,
+        **options: Any,
     ) -> Self:
         """Opens a library for reading, beside whoever writes it; what is None is taken from its `rag.toml`.
 
-        `retriever` is dense, lexical or hybrid. Each question is asked of the corpus as it is then. Raises what
-        `Reader.open` raises, now rather than at the first question.
+        `retriever` is dense, lexical or hybrid; further options are those of `Reader.open`: `filter`, `reranker`,
+        `mmr`, `fusion`, `weight`, `search`. They may be given with a question as well: `invoke(question, filter=...)`.
+        Each question is asked of the corpus as it is then. Raises what `Reader.open` raises, now rather than at the
+        first question.
         """
         settings = read_settings(home)
         reader = Reader(Library(settings.home), settings)
-        reopened = _Reopened(partial(reader.open, corpus, embedder, retriever, chunker))
+        reopened = _Reopened(partial(reader.open, corpus, embedder, retriever, chunker, **options))
         return cls(retriever=reopened, k=settings.k if k is None else k)
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None, **options: Any
     ) -> list[LangChainDocument]:
         wanted = self.k if k is None else k
         if wanted < 1:
             raise UsageError(f"k = {wanted} must be at least 1.")
-        return [_document(hit) for hit in self.retriever.retrieve(query, wanted)]
+        for name in options:
+            if name not in QUESTION_OPTIONS or not isinstance(self.retriever, _Reopened):
+                known = QUESTION_OPTIONS if isinstance(self.retriever, _Reopened) else ()
+                raise unknown_name("option", name, ("k", *known), where=" of a question")
+        asked = self.retriever.opened_with(**options) if isinstance(self.retriever, _Reopened) else self.retriever
+        return [_document(hit) for hit in asked.retrieve(query, wanted)]
 
 
 class _Reopened:
     """A retriever that is opened anew for each question, so that none is asked of a state that is gone."""
 
-    def __init__(self, opened: Callable[[], Opened]) -> None:
+    def __init__(self, opened: Callable[..., Opened]) -> None:
         self._open = opened
         self.name = opened().retriever.name
+
+    def opened_with(self, **options: Any) -> Retriever:
+        """Opens it for one question, with other options than usual."""
+        return self._open(**options).retriever
 
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
         """Ranks the k best chunks of each query."""

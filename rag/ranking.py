@@ -30,7 +30,8 @@ def by_score(scores: Mapping[str, float]) -> list[str]:
     >>> by_score({"a": 1.0, "b": 1.0, "c": 2.0})
     ['c', 'b', 'a']
     """
-    return sorted(scores, key=lambda key: (np.float32(scores[key]), key), reverse=True)
+    rounded = np.fromiter(scores.values(), dtype=np.float32, count=len(scores)).tolist()
+    return [key for _, key in sorted(zip(rounded, scores, strict=True), reverse=True)]
 
 
 def min_max(scores: Sequence[float]) -> list[float]:

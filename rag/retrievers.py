@@ -1,17 +1,28 @@
 """Retrievers: a query in, chunks out. Dense over an index, lexical over BM25, hybrid over both."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
 from rag.bm25 import LexicalIndex
-from rag.cards import IndexCard
 from rag.embedders.spec import Embedder
 from rag.fusion import fuse
-from rag.library import Library
-from rag.ranking import top_k
-from rag.schema import Hit, Leg, Scored, Vectors
+from rag.library import Library, StoredChunk
+from rag.schema import Hit, Leg, Scored
+from rag.searches import ExactSearch, Search
+
+__all__ = [
+    "LEG_DEPTH",
+    "NAMES",
+    "DenseRetriever",
+    "ExactSearch",
+    "Fetched",
+    "HybridRetriever",
+    "LexicalRetriever",
+    "Retriever",
+    "Search",
+    "look_up",
+]
 
 NAMES = ("dense", "lexical", "hybrid")
 
@@ -20,9 +31,6 @@ LEG_DEPTH = 100
 
 MAX_QUERY_CHARACTERS = 20_000
 """A longer query is read up to here; embedders cut at a few hundred tokens anyway."""
-
-Search = Callable[[Vectors, int], list[list[tuple[str, float]]]]
-"""Finds the k nearest chunks of each query row: (chunk id, cosine), best first."""
 
 
 @runtime_checkable
@@ -41,29 +49,6 @@ class Retriever(Protocol):
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """Finds the k best chunks of one query and looks them up."""
         ...
-
-
-class ExactSearch:
-    """Compares each query with every stored vector: no approximation, milliseconds up to 100,000 vectors."""
-
-    def __init__(self, ids: Sequence[str], vectors: Vectors) -> None:
-        self._ids = ids
-        self._vectors = vectors
-
-    @classmethod
-    def over(cls, library: Library, card: IndexCard) -> "ExactSearch":
-        """Reads the vectors of an index."""
-        return cls(*library.vectors.of_index(card.corpus, card.chunker, card.fingerprint))
-
-    def __call__(self, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
-        """Returns (chunk id, cosine) of the k nearest chunks of each row."""
-        if not self._ids:
-            return [[] for _ in queries]
-        found = []
-        for block in np.array_split(queries, max(1, len(queries) // 64)):
-            for scores in block @ self._vectors.T:
-                found.append([(self._ids[position], float(scores[position])) for position in top_k(scores, k)])
-        return found
 
 
 class DenseRetriever:
@@ -124,20 +109,30 @@ class HybridRetriever:
         self._dense = dense
         self._lexical = lexical
         self._method = method
-        self._weights = {"dense": weight, "lexical": 1 - weight}
+        self._weights = dense_share(weight)
 
     def legs(self, queries: Sequence[str]) -> list[Mapping[str, list[Scored]]]:
         """Fetches what both legs find for each query: what `fuse` may be run on again under another weight."""
         pairs = zip(self._dense.rank(queries, LEG_DEPTH), self._lexical.rank(queries, LEG_DEPTH), strict=True)
         return [{"dense": dense, "lexical": lexical} for dense, lexical in pairs]
 
+    def fetch(self, query: str) -> "Fetched":
+        """Fetches what both legs find for one query and looks it all up, to be fused under any weight."""
+        (legs,) = self.legs([query])
+        return Fetched(legs, self._library.chunks([*dict.fromkeys(r.chunk_id for leg in legs.values() for r in leg)]))
+
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
         """Ranks the k best chunks of each query after fusion; there are at most twice LEG_DEPTH."""
-        return [fuse(legs, self._weights, self._method)[:k] for legs in self.legs(queries)]
+        return [fuse(legs, self._weights, self._method, k) for legs in self.legs(queries)]
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """Finds the k best chunks of one query after fusion."""
         return look_up(self._library, self.rank([query], k)[0])
+
+
+def dense_share(weight: float) -> dict[str, float]:
+    """Returns the weights of both legs, of which the dense one has this share."""
+    return {"dense": weight, "lexical": 1 - weight}
 
 
 def _readable(query: str) -> str:
@@ -147,16 +142,24 @@ def _readable(query: str) -> str:
 
 def look_up(library: Library, ranking: Sequence[Scored]) -> list[Hit]:
     """Makes a ranking into hits; a chunk that was deleted since it was ranked is left out."""
-    stored = library.chunks([result.chunk_id for result in ranking])
-    present = [result for result in ranking if result.chunk_id in stored]
+    return _hits(ranking, library.chunks([result.chunk_id for result in ranking]))
+
+
+def _hits(ranking: Sequence[Scored], stored: Mapping[str, StoredChunk]) -> list[Hit]:
+    present = [(result, stored[result.chunk_id]) for result in ranking if result.chunk_id in stored]
     return [
-        Hit(
-            chunk=stored[result.chunk_id].chunk,
-            source=stored[result.chunk_id].source,
-            title=stored[result.chunk_id].title,
-            rank=rank,
-            score=result.score,
-            legs=result.legs,
-        )
-        for rank, result in enumerate(present, start=1)
+        Hit(found.chunk, found.source, found.title, rank, result.score, result.legs)
+        for rank, (result, found) in enumerate(present, start=1)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the legs of a hybrid found for one query, looked up: a slider may fuse it as often as it moves."""
+
+    legs: Mapping[str, Sequence[Scored]]
+    stored: Mapping[str, StoredChunk]
+
+    def hits(self, k: int, weight: float, method: str = "rrf") -> list[Hit]:
+        """Returns the k best chunks under another weight of the dense leg, 0 to 1; nothing is fetched."""
+        return _hits(fuse(self.legs, dense_share(weight), method), self.stored)[:k]

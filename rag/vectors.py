@@ -93,6 +93,23 @@ class VectorTable:
         matrix = np.frombuffer(bytes(buffer), dtype="<f4")
         return ids, matrix.reshape(len(ids), -1) if ids else EMPTY
 
+    def of_chunks(self, fingerprint: str, chunk_ids: Sequence[str]) -> tuple[list[str], Vectors]:
+        """Returns those of the chunk ids that have a vector under the fingerprint, in their order, and the vectors."""
+        found: dict[str, bytes] = {}
+        for first in range(0, len(chunk_ids), SLICE):
+            ids = chunk_ids[first : first + SLICE]
+            found.update(
+                self._database.query(
+                    f"""SELECT c.id, v.vector FROM chunks c
+                        CROSS JOIN vectors v ON v.fingerprint = ? AND v.passage = c.passage  -- chunks come first
+                        WHERE c.id IN ({",".join("?" * len(ids))})""",
+                    (fingerprint, *ids),
+                )
+            )
+        ids = [chunk_id for chunk_id in chunk_ids if chunk_id in found]
+        joined = b"".join(found[chunk_id] for chunk_id in ids)
+        return ids, np.frombuffer(joined, dtype="<f4").reshape(len(ids), -1) if ids else EMPTY
+
     def blocks(self, corpus: str, chunker: str, fingerprint: str, size: int) -> Iterator[tuple[list[str], Vectors]]:
         """Yields an index's chunk ids and vectors in blocks of at most `size`, in the order in which they came."""
         place = Place(0)

@@ -64,7 +64,8 @@ class Evaluation:
         rows = []
         for embedder, name in _combinations(embedders, retrievers or NAMES):
             self._say(f"{task.name}: {name}{f' under {embedder}' if embedder else ''}")
-            opened = self._reader.open(corpus, embedder, name, chunker)
+            # The settings' reranker and MMR are left out: retrievers are compared by what they themselves find.
+            opened = self._reader.open(corpus, embedder, name, chunker, reranker="", mmr=1.0)
             card = opened.card if embedder else None
             row = evaluate(
                 task,

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -12,6 +13,9 @@ from rag.errors import UsageError
 from rag.settings import Settings, read_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILTER_OPTIONS = ("source", "type", "page", "after", "before", "language")
+"""The options of a filter, named as its fields."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 corpus_option = click.option("--corpus", metavar="NAME", help="The corpus; may be left out where there is only one.")
@@ -26,7 +30,8 @@ chunker_option = click.option(
 
 
 def index_options(command: Command) -> Command:
-    """Adds the options that choose what to search and how."""
+    """Adds the options that choose what to search and how; those of a filter reach the command as one `filter`."""
+    command = _with_filter(command)
     for option in reversed(
         (
             corpus_option,
@@ -39,11 +44,34 @@ def index_options(command: Command) -> Command:
             click.option(
                 "--search", metavar="NAME", help="exact or ann; outside the application dense search is exact."
             ),
+            click.option("--source", metavar="GLOB", help="Only documents of this path, folder or pattern: '*.pdf'."),
+            click.option("--type", metavar="NAME", help="Only documents of this format, such as pdf or md."),
+            click.option("--page", metavar="PAGES", help="Only these pages: 3, 3-7, 3- or -7."),
+            click.option("--after", metavar="DATE", help="Only documents dated so or later: 2024, 2024-03."),
+            click.option("--before", metavar="DATE", help="Only documents dated so or earlier."),
+            click.option("--language", metavar="CODE", help="Only documents in this language, such as de."),
+            click.option("--reranker", metavar="NAME", help="Reorders the best 50; rag rerankers lists them."),
+            click.option("--mmr", type=float, metavar="L", help="Diverse chunks: the share of relevance, 0 to 1."),
             json_option,
         )
     ):
         command = option(command)
     return command
+
+
+def _with_filter(command: Command) -> Command:
+    """Gathers the options of a filter, which may be given or not, into one."""
+
+    @wraps(command)
+    def gathered(*arguments: Any, **choices: Any) -> Any:
+        asked = {name: choices.pop(name) for name in FILTER_OPTIONS}
+        if any(value is not None for value in asked.values()):
+            from rag.filters import Filter
+
+            choices["filter"] = Filter(**{name: value or "" for name, value in asked.items()})
+        return command(*arguments, **choices)
+
+    return cast(Command, gathered)
 
 
 def settings_of(context: click.Context) -> Settings:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ingest.content_kinds import zip_names
+from ingest.dating import office_date
 from ingest.errors import NoTextError, ParseError
 from ingest.text_building import TextBuilder, choose_title, one_line
 from ingest.zip_limits import check_zip
@@ -56,7 +57,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     first = builder.headings[0].text if builder.headings else None
     properties = document.core_properties.title
     title = choose_title(properties if properties != _DEFAULT_TITLE else None, writer.title, first)
-    return ParsedDocument(title, builder.text, headings=builder.headings)
+    return ParsedDocument(title, builder.text, headings=builder.headings, date=office_date(data))
 
 
 class _Writer:

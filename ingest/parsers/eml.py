@@ -7,6 +7,7 @@ from email.message import Message
 from pathlib import PurePath
 
 from ingest.content_kinds import is_mail
+from ingest.dating import choose_date
 from ingest.decoding import decode, start_of_text
 from ingest.errors import NoTextError, ParseError
 from ingest.parsers import html
@@ -48,7 +49,11 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError("The message has neither a subject nor a text.")
     subject = None if is_mailbox else _header(messages[0], "Subject")
     return ParsedDocument(
-        choose_title(subject), writer.builder.text, headings=tuple(writer.headings), warnings=writer.warnings()
+        choose_title(subject),
+        writer.builder.text,
+        headings=tuple(writer.headings),
+        warnings=writer.warnings(),
+        date="" if is_mailbox else choose_date(_header(messages[0], "Date")),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ingest.content_kinds import zip_mimetype, zip_names
+from ingest.dating import choose_date
 from ingest.errors import NoTextError, ParseError
 from ingest.parsers import html
 from ingest.safe_xml import read_member_xml
@@ -58,7 +59,13 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     if not builder.text:
         raise NoTextError("The book holds no text; its pages may be pictures.")
     title = next((element.text for element in package.iter("{*}title") if element.text), None)
-    return ParsedDocument(choose_title(title), builder.text, headings=builder.headings, warnings=tuple(warnings))
+    return ParsedDocument(
+        choose_title(title),
+        builder.text,
+        headings=builder.headings,
+        warnings=tuple(warnings),
+        date=choose_date(*(element.text for element in package.iter("{http://purl.org/dc/elements/1.1/}date"))),
+    )
 
 
 def _read_package(archive: zipfile.ZipFile) -> tuple["_Element", str]:

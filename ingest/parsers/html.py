@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
+from ingest.dating import choose_date
 from ingest.decoding import decode, looks_like_text, start_of_text
 from ingest.errors import NoTextError
 from ingest.text_building import TextBuilder, choose_title, one_line
@@ -76,6 +77,19 @@ _LINES = frozenset(
         "center",
     }
 )
+_DATES = (
+    "article:modified_time",
+    "datemodified",
+    "dcterms.modified",
+    "last-modified",
+    "article:published_time",
+    "datepublished",
+    "dcterms.date",
+    "dc.date",
+    "date",
+)
+"""Names of <meta> elements that hold a date, in lower case, the best first."""
+
 _SOFT_HYPHEN = "\xad"  # a place where a word may break, unseen elsewhere
 _PERMALINKS = " \u200b¶"  # what Docusaurus and Sphinx put behind headings
 _MIN_MAIN_SHARE = 0.2
@@ -95,13 +109,18 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     """Returns the main content with block elements on their own lines and table rows as "a | b"."""
     text, decoding_warnings = _decode_page(data)
     soup = _soup(text)
+    dated = _date(soup)
     builder = _main_content(soup)
     if not builder.text.strip():
         raise NoTextError("The page holds no visible text; perhaps a script in it fetches the text.")
     page_title = soup.title.get_text() if soup.title else None
     top = next((heading.text for heading in builder.headings if heading.level == 1), None)
     return ParsedDocument(
-        choose_title(page_title, top), builder.text, headings=builder.headings, warnings=decoding_warnings
+        choose_title(page_title, top),
+        builder.text,
+        headings=builder.headings,
+        warnings=decoding_warnings,
+        date=dated,
     )
 
 
@@ -112,6 +131,15 @@ def read_chapter(data: bytes) -> tuple[TextBuilder, tuple[str, ...]]:
     """
     text, decoding_warnings = _decode_page(data)
     return _render(_soup(text), keep=_IN_BOOKS), decoding_warnings
+
+
+def _date(soup: "BeautifulSoup") -> str:
+    """Returns the day that a page's metadata name: of its last change, else of its publication."""
+    named: dict[str, str] = {}
+    for meta in soup.find_all("meta"):
+        name = str(meta.get("property") or meta.get("name") or meta.get("itemprop") or "").lower()
+        named.setdefault(name, str(meta.get("content") or ""))
+    return choose_date(*(named.get(name) for name in _DATES))
 
 
 def _decode_page(data: bytes) -> tuple[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from itertools import accumulate, pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from ingest.dating import choose_date
 from ingest.decoding import decode, looks_like_text
 from ingest.errors import NoTextError
 from ingest.text_building import choose_title, one_line
@@ -19,6 +20,7 @@ SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mkdn", ".qmd", ".r
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 _FRONT_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*(.+)$", re.MULTILINE)
+_FRONT_DATE = re.compile(r"^date[ \t]*[:=][ \t]*(.+)$", re.MULTILINE)
 
 
 def accepts(data: bytes, name: str) -> bool:
@@ -34,11 +36,13 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     front = _FRONT_MATTER.match(text)
     headings = tuple(_headings(text, front.end() if front else 0))
     first = headings[0].text if headings else None
-    return ParsedDocument(choose_title(_front_title(front), first), text, headings=headings, warnings=warnings)
+    title = choose_title(_front(_FRONT_TITLE, front), first)
+    dated = choose_date(_front(_FRONT_DATE, front))
+    return ParsedDocument(title, text, headings=headings, warnings=warnings, date=dated)
 
 
-def _front_title(front: re.Match[str] | None) -> str | None:
-    found = _FRONT_TITLE.search(front.group(2)) if front else None
+def _front(field: re.Pattern[str], front: re.Match[str] | None) -> str | None:
+    found = field.search(front.group(2)) if front else None
     return found.group(1).strip().strip("\"'") if found else None
 
 

@@ -36,7 +36,9 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     if not builder.text.strip():
         raise NoTextError(f"The presentation holds no text on its {len(pages)} slides.")
     first = builder.headings[0].text if builder.headings else None
-    return ParsedDocument(choose_title(document.title, first), builder.text, tuple(pages), builder.headings)
+    return ParsedDocument(
+        choose_title(document.title, first), builder.text, tuple(pages), builder.headings, date=document.date
+    )
 
 
 def _write_slide(builder: TextBuilder, slide: "_Element", number: int) -> int:

@@ -27,4 +27,4 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         builder.add_sheet(sheet.get(f"{TABLE}name", ""), sheet_lines(table_records(sheet, *_CELLS)))
     if not builder.text:
         raise NoTextError("The spreadsheet holds no values.")
-    return ParsedDocument(choose_title(document.title), builder.text, headings=builder.headings)
+    return ParsedDocument(choose_title(document.title), builder.text, headings=builder.headings, date=document.date)

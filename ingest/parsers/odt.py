@@ -30,4 +30,4 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError("The document holds no text.")
     first = builder.headings[0].text if builder.headings else None
     title = choose_title(document.title, writer.title, first)
-    return ParsedDocument(title, builder.text, headings=builder.headings)
+    return ParsedDocument(title, builder.text, headings=builder.headings, date=document.date)

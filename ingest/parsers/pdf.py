@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest import ocr
+from ingest.dating import choose_date
 from ingest.errors import NoTextError, ParseError
 from ingest.page_rows import arrange
 from ingest.pdf_headings import find_headings
@@ -52,6 +53,7 @@ class _Read:
     pages: Sequence[_Page]
     title: str
     outline: Sequence[Entry] = ()
+    date: str = ""
 
 
 def accepts(data: bytes, name: str) -> bool:
@@ -79,6 +81,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         pages=starts,
         headings=max(outlined, typed, key=len),
         warnings=tuple(_warnings(read.pages)),
+        date=read.date,
     )
 
 
@@ -106,7 +109,8 @@ def _read_with_pdfium(data: bytes) -> _Read:
         raise PdfiumError("No page can be loaded.")
     if ocr.available():
         pages = _with_scans(document, pages)
-    return _Read(pages, document.get_metadata_value("Title"), list(read_outline(document)))
+    title, *dates = map(document.get_metadata_value, ("Title", "ModDate", "CreationDate"))
+    return _Read(pages, title, list(read_outline(document)), choose_date(*dates))
 
 
 def _pdfium_page(document: "PdfDocument", index: int) -> _Page:

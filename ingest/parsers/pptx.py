@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ingest.content_kinds import zip_names
+from ingest.dating import office_date
 from ingest.errors import NoTextError
 from ingest.safe_xml import read_xml
 from ingest.text_building import TextBuilder, choose_title, one_line
@@ -52,7 +53,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     stated = presentation.core_properties.title
     first = builder.headings[0].text if builder.headings else None
     title = choose_title(stated if stated not in _DEFAULT_TITLES else None, first)
-    return ParsedDocument(title, builder.text, tuple(pages), builder.headings)
+    return ParsedDocument(title, builder.text, tuple(pages), builder.headings, date=office_date(data))
 
 
 def _write_slide(builder: TextBuilder, slide: Any, number: int) -> int:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ingest.content_kinds import zip_names
+from ingest.dating import office_date
 from ingest.errors import NoTextError
 from ingest.records import Record, sheet_lines
 from ingest.text_building import TextBuilder, choose_title, one_line
@@ -54,7 +55,9 @@ def parse(data: bytes, name: str) -> ParsedDocument:
         raise NoTextError("The workbook holds no values.")
     title = choose_title(workbook.properties.title)
     problems = _problems(len(workbook.worksheets) - len(visible), _count_without_result(data))
-    return ParsedDocument(title, builder.text, headings=builder.headings, warnings=tuple(problems))
+    return ParsedDocument(
+        title, builder.text, headings=builder.headings, warnings=tuple(problems), date=office_date(data)
+    )
 
 
 def _rows(sheet: "ReadOnlyWorksheet") -> Iterator[Record]:

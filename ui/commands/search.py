@@ -26,7 +26,14 @@ def command(context: click.Context, /, query: str, k: int | None, as_json: bool,
             print_json(search_shape(query, opened, hits))
             return
         under = f" under {opened.card.embedder}" if opened.embedder else ""
-        click.echo(f"{len(hits)} chunks of '{opened.card.corpus}', {opened.retriever.name}{under}\n")
+        further = "".join(
+            (
+                f", reranked by {opened.reranker.spec.name}" if opened.reranker else "",
+                f", MMR {opened.mmr:g}" if opened.mmr is not None else "",
+                f", only {opened.filter.words}" if opened.filter else "",
+            )
+        )
+        click.echo(f"{len(hits)} chunks of '{opened.card.corpus}', {opened.retriever.name}{under}{further}\n")
         for hit in hits:
             click.echo(format_hit(hit))
 

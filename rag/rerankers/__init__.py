@@ -1,0 +1,1 @@
+"""Rerankers: each provider in a file of its own, their facts in table.toml."""
