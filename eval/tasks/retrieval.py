@@ -57,6 +57,27 @@ class RetrievalTask:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """All that a task folder says of a split, of scored queries or not; `corpus` is None where it names none."""
+
+    queries: Mapping[str, str]
+    kinds: Mapping[str, str]
+    qrels: Qrels
+    answers: tuple[ExpectedAnswer, ...]
+    corpus: str | None
+
+
+def read_judgements(folder: Path, split: str = "test") -> Judgements:
+    """Reads a task folder without asking what of it can be scored; raises UsageError as `load_retrieval_task` does."""
+    texts, kinds = _read_queries(folder / "queries.jsonl")
+    qrels = _read_qrels(_qrels_file(folder, split))
+    _check_queries_exist(qrels, texts, f"qrels/{split}.tsv")
+    answers = _read_answers(folder / "answers.jsonl", texts)
+    corpus = _named_corpus(folder / "task.toml") if (folder / "task.toml").is_file() else None
+    return Judgements(texts, kinds, qrels, tuple(answers), corpus)
+
+
 def load_retrieval_task(folder: Path, split: str = "test") -> RetrievalTask:
     """Reads a task folder.
 
@@ -123,13 +144,17 @@ def _document_source(folder: Path) -> tuple[str | None, bool]:
             f"{folder} holds neither corpus.jsonl nor task.toml. "
             'Add the documents, or a task.toml with corpus = "NAME".'
         )
+    return _named_corpus(settings), False
+
+
+def _named_corpus(settings: Path) -> str:
     try:
         corpus = tomllib.loads(settings.read_text(encoding="utf-8")).get("corpus")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{settings} is not TOML: {error}. Correct it.") from error
     if not isinstance(corpus, str) or not corpus:
         raise UsageError(f'{settings} does not name a corpus. Add the line corpus = "NAME".')
-    return corpus, False
+    return corpus
 
 
 def _qrels_file(folder: Path, split: str) -> Path:
