@@ -5,8 +5,20 @@ import sys
 
 from rag.offline import go_quiet
 
-NAMES = ("startup", "engines", "embed", "answers", "ingest")
-WITH_OPTIONS = ("embed", "ingest")
+NAMES = (
+    "startup",
+    "engines",
+    "embed",
+    "answers",
+    "abstention",
+    "ingest",
+    "query",
+    "fusion",
+    "followups",
+    "together",
+    "votes",
+)
+WITH_OPTIONS = ("embed", "answers", "abstention", "ingest", "query", "fusion", "together")
 
 if __name__ == "__main__":
     go_quiet()
@@ -14,7 +26,7 @@ if __name__ == "__main__":
     first_option = next((place for place, word in enumerate(arguments) if word.startswith("-")), len(arguments))
     names, options = arguments[:first_option], arguments[first_option:]
     if options and not (len(names) == 1 and names[0] in WITH_OPTIONS):
-        sys.exit("Only `embed` and `ingest` take options, each alone: python -m benchmarks embed --help")
+        sys.exit(f"Only {', '.join(WITH_OPTIONS)} take options, each alone: python -m benchmarks embed --help")
     for name in names or NAMES:
         run = importlib.import_module(f"benchmarks.{name}").run
         run(options) if options else run()

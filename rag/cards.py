@@ -28,7 +28,7 @@ class IndexCard:
 
     `seconds` is the time spent embedding, `usd` the money, over all runs; both count only what was really embedded, so
     an index built from stored vectors shows zero. They are kept apart from the card, beside the vectors that they were
-    spent on (see `rag.spending`), and are up to date even after a kill. `noise` is the calibration of abstention (see
+    spent on (see `rag.spending`), and are up to date even after a kill. `noise` and `scale` calibrate abstention (see
     `rag.calibration`).
     """
 
@@ -52,6 +52,7 @@ class IndexCard:
     built: str = ""
     updated: str = ""
     noise: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def is_cut_by(self, chunker: str | None) -> bool:
         """Tells whether the chunker is the named one; None is any.
@@ -177,7 +178,8 @@ class CardTable:
 def _parse(text: str, passages: int, seconds: float, usd: float) -> IndexCard:
     fields = json.loads(text)
     spent = {"embedded": passages, "seconds": round(seconds, 3), "usd": round(usd, 9)}
-    return IndexCard(**{**fields, **spent, "noise": tuple(fields["noise"])})
+    calibration = {"noise": tuple(fields["noise"]), "scale": tuple(fields.get("scale", ()))}
+    return IndexCard(**{**fields, **spent, **calibration})
 
 
 def embed_canary(embedder: Embedder) -> Vectors:

@@ -138,6 +138,68 @@ MIGRATIONS = (
         SELECT corpus, chunker, fingerprint, json_extract(card, '$.embedded'), 0, json_extract(card, '$.seconds'),
                json_extract(card, '$.usd') FROM index_cards
     """,
+    """
+    -- ISO 8601, empty where nobody knows it or the document is older than the column
+    ALTER TABLE documents ADD COLUMN date TEXT NOT NULL DEFAULT '';
+    -- holds all that a filter asks of a document, so that no text is read for it
+    CREATE INDEX documents_by_facts ON documents (corpus, source, format, language, date, id)
+    """,
+    """
+    CREATE TABLE label_tasks (
+        name    TEXT PRIMARY KEY,
+        corpus  TEXT NOT NULL,  -- no reference: labels outlive the documents that they judge
+        created TEXT NOT NULL
+    );
+    CREATE TABLE label_queries (
+        task TEXT NOT NULL REFERENCES label_tasks (name) ON DELETE CASCADE,
+        id   TEXT NOT NULL,
+        text TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        PRIMARY KEY (task, id)
+    );
+    CREATE TABLE labels (
+        task   TEXT NOT NULL REFERENCES label_tasks (name) ON DELETE CASCADE,
+        query  TEXT NOT NULL,
+        source TEXT NOT NULL,
+        span   TEXT NOT NULL,  -- the judged passage as it was, empty for the whole document
+        start  INTEGER NOT NULL,
+        grade  INTEGER NOT NULL,
+        origin TEXT NOT NULL,  -- thumb, vote, queue or import
+        user   TEXT NOT NULL,  -- empty without a login
+        time   TEXT NOT NULL,
+        PRIMARY KEY (task, query, source, span, user),
+        FOREIGN KEY (task, query) REFERENCES label_queries (task, id) ON DELETE CASCADE
+    );
+    CREATE TABLE votes (
+        seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+        corpus   TEXT NOT NULL,
+        question TEXT NOT NULL,
+        sides    TEXT NOT NULL,  -- JSON: each contestant with what it found, in the order in which they were shown
+        verdict  TEXT NOT NULL,  -- a side's letter, tie or bad
+        blind    INTEGER NOT NULL,
+        user     TEXT NOT NULL,
+        time     TEXT NOT NULL
+    );
+    CREATE INDEX votes_by_corpus ON votes (corpus, seq)
+    """,
+    """
+    CREATE TABLE chats (  -- conversations
+        id      TEXT PRIMARY KEY,
+        user    TEXT NOT NULL,  -- empty without a login
+        title   TEXT NOT NULL,
+        created TEXT NOT NULL,
+        updated TEXT NOT NULL
+    );
+    CREATE INDEX chats_by_user ON chats (user, updated);
+    CREATE TABLE chat_turns (  -- in the order of their questions
+        seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+        chat     TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+        corpus   TEXT NOT NULL,  -- no reference: what was said outlives what it was about
+        question TEXT NOT NULL,
+        record   TEXT NOT NULL  -- JSON: the turn with its hits, their texts as they were
+    );
+    CREATE INDEX chat_turns_by_chat ON chat_turns (chat, seq)
+    """,
 )
 
 ABOUT_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}

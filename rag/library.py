@@ -118,8 +118,8 @@ class Library:
         return self._documents("corpus = ? ORDER BY source", corpus)
 
     def _documents(self, where: str, value: str) -> Iterator[Document]:
-        columns = "id, corpus, source, title, text, format, content_hash, pages, headings, language"
-        for *fields, pages, headings, language in self.database.query(
+        columns = "id, corpus, source, title, text, format, content_hash, pages, headings, language, date"
+        for *fields, pages, headings, language, date in self.database.query(
             f"SELECT {columns} FROM documents WHERE {where}", (value,)
         ):
             yield replace(
@@ -127,6 +127,7 @@ class Library:
                 pages=tuple(json.loads(pages)),
                 headings=tuple(Heading(*heading) for heading in json.loads(headings)),
                 language=language,
+                date=date,
             )
 
     def sources(self, corpus: str) -> dict[str, str]:
@@ -163,6 +164,10 @@ class Library:
         query = "SELECT source FROM documents WHERE corpus = ? AND title = '' AND format != 'beir'"
         return {source: PurePosixPath(source).stem for (source,) in self.database.query(query, (corpus,))}
 
+    def languages(self, corpus: str) -> dict[str, str]:
+        """Maps the source of each document to its language, "" where that is unknown."""
+        return dict(self.database.query("SELECT source, language FROM documents WHERE corpus = ?", (corpus,)))
+
     def document_chunks(self, document_id: str, chunker: str) -> list[Chunk]:
         """Returns the chunks of a document under a chunker, in the order of their starts."""
         rows = self.database.query(
@@ -177,12 +182,16 @@ class Library:
         query = "SELECT COALESCE(SUM(LENGTH(text)), 0) FROM documents WHERE corpus = ?"
         return int(self.database.query(query, (corpus,)).fetchone()[0])
 
-    def some_passages(self, corpus: str, chunker: str, most: int) -> list[str]:
-        """Returns the passages of at most so many chunks, spread evenly over the chunk ids of a corpus."""
+    def some_chunks(self, corpus: str, chunker: str, most: int) -> list[str]:
+        """Returns at most so many chunk ids, spread evenly over those of a corpus."""
         query = """SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document_id
                    WHERE d.corpus = ? AND c.chunker = ? ORDER BY c.id"""
         ids = [row[0] for row in self.database.query(query, (corpus, chunker))]
-        chosen = ids[:: -(-len(ids) // most)] if ids else []
+        return ids[:: -(-len(ids) // most)] if ids else []
+
+    def some_passages(self, corpus: str, chunker: str, most: int) -> list[str]:
+        """Returns the passages of at most so many chunks, spread evenly over the chunk ids of a corpus."""
+        chosen = self.some_chunks(corpus, chunker, most)
         found = self.chunks(chosen)
         return [passage(found[key].title, found[key].chunk.heading, found[key].chunk.text) for key in chosen]
 
@@ -240,7 +249,7 @@ def _insert(connection: Connection, new: NewDocument) -> None:
     values = (document.corpus, document.source, document.id)
     _delete(connection, "d.corpus = ? AND d.source = ? AND d.id != ?", values)
     connection.execute(
-        "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             document.id,
             document.corpus,
@@ -252,6 +261,7 @@ def _insert(connection: Connection, new: NewDocument) -> None:
             json.dumps(document.pages),
             json.dumps([(heading.start, heading.level, heading.text) for heading in document.headings]),
             document.language,
+            document.date,
         ),
     )
     for chunker, chunks in new.chunks.items():

@@ -40,7 +40,8 @@ class ParsedDocument:
     """What a parser makes of a file: text with the structure that can be told, and what the reader should know.
 
     `pages` holds the offset at which each page starts (page 1 first), empty for formats without pages. `headings` are
-    in the order of their offsets. `warnings` are sentences for the ledger, such as "2 of 9 pages hold no text".
+    in the order of their offsets. `warnings` are sentences for the ledger, such as "2 of 9 pages hold no text". `date`
+    is the day that the document itself is dated, as 2024-03-01, "" where it says none.
     """
 
     title: str
@@ -48,6 +49,7 @@ class ParsedDocument:
     pages: tuple[int, ...] = ()
     headings: tuple[Heading, ...] = ()
     warnings: tuple[str, ...] = ()
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Document:
 
     `source` is the path relative to the ingested folder (or the BEIR id) and is unique within the corpus;
     `content_hash` is the sha256 of the source's bytes. `language` is the ISO 639-1 code of most of the text, "" where
-    it cannot be told.
+    it cannot be told. `date` is the day it is dated, as 2024-03-01, else that on which its file was last changed, ""
+    where neither is known.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Document:
     pages: tuple[int, ...] = ()
     headings: tuple[Heading, ...] = ()
     language: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a sentence of an answer stands: `document.text[start:end] == quote`; `marker` numbers it in the answer."""
+    """Where a sentence of an answer stands: `document.text[start:end] == quote`; `marker` numbers it in the answer.
+
+    A `weak` one was given by a language model for a claim that shares nothing with the quoted chunk.
+    """
 
     marker: int
     chunk_id: str
@@ -128,24 +135,51 @@ class Citation:
     start: int
     end: int
     quote: str
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that a language model has read and written, and what they cost; `usd` is None without a price.
+
+    They are `estimated` where the server did not count them, as when an answer was stopped or broke off.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    usd: float | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerPart:
-    """A piece of an answer as it is streamed: text to append, and the citations that its markers point to."""
+    """A piece of an answer as it is streamed: text to append, and the citations that its markers point to.
+
+    `dropped` counts markers that pointed to no chunk and were left out. `usage` comes once, at the end. `notice` is
+    what a reader should know meanwhile or besides. A part without any of these is a sign of life: the model is silent,
+    and whoever listens may stop.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
     abstained: bool = False
+    dropped: int = 0
+    usage: Usage | None = None
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: its text with markers such as [1], its citations, and whether it abstained."""
+    """A whole answer: its text with markers such as [1], its citations, and whether it abstained.
+
+    The others are a language model's: what it used, and how many of its markers pointed to no chunk and were dropped.
+    """
 
     text: str
     citations: tuple[Citation, ...]
     abstained: bool
+    usage: Usage | None = None
+    dropped_citations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from browser_app import start, stop
+from chat_pages import ask, choose
 
 expect = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed").expect
 pytestmark = pytest.mark.browser
@@ -57,24 +58,6 @@ def url(home):
     assert not (home / "chroma" / "open.pid").exists(), "Chroma was not closed"
 
 
-def ask(page, question):
-    """Asks and waits until the answer is complete."""
-    box = page.locator("#question textarea")
-    expect(box).to_be_enabled()
-    expect(page.locator("#status")).to_contain_text("chunks")
-    answers = page.locator(".rag-chips")
-    before = answers.count()
-    box.fill(question)
-    box.press("Enter")
-    expect(answers).to_have_count(before + 1, timeout=20_000)
-    return page.locator(".rag-answer").nth(before)
-
-
-def choose(page, label, option):
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()
-
-
 def test_a_cited_answer_its_evidence_and_another_embedder_for_the_next_question(open_page):
     page = open_page(viewport={"width": 1400, "height": 900})
     expect(page.locator("#status")).to_contain_text("embedded by hash (512-d)")
@@ -98,7 +81,7 @@ def test_a_cited_answer_its_evidence_and_another_embedder_for_the_next_question(
     expect(page.locator(".rag-for")).to_have_text("How does reciprocal rank fusion work?")
     expect(page.locator("#evidence mark.rag-flash")).to_be_in_viewport()
 
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="New chat").click()
     expect(page.locator(".rag-answer")).to_have_count(0)
     expect(page.locator("#evidence")).to_contain_text("appear here")
 
@@ -143,8 +126,11 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(open_page):
     expect(answer).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     expect(page.get_by_role("combobox", name="Embedder")).to_be_hidden()
-    page.get_by_role("button", name="Search settings").click()
+    page.get_by_role("button", name="Chats and settings").click()
     expect(page.get_by_role("combobox", name="Embedder")).to_be_visible()
+    page.get_by_role("dialog", name="Conversations and settings").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("combobox", name="Embedder")).to_be_hidden()
+    expect(page.locator("#evidence mark").first).to_be_hidden()
     answer.locator("a.rag-cite").first.click()
     expect(page.locator("#evidence mark").first).to_be_in_viewport()
 
@@ -173,7 +159,7 @@ def test_health_headers_and_strangers(url):
     assert (status, body) == (200, b'{"status":"ok"}')
     headers = {name.lower(): value for name, value in headers.items()}
     assert "default-src 'self'" in headers["content-security-policy"]
-    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "same-origin")
     assert get(f"{url}/healthz", Host="evil.test")[0] == 403
     assert get(f"{url}/gradio_api/queue/join", Origin="http://evil.test", data=b"{}")[0] == 403
     assert get(f"{url}/gradio_api/queue/join", Origin=url, data=b"{}")[0] != 403

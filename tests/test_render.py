@@ -2,22 +2,29 @@
 
 import string
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.cards import IndexCard
+from rag.chats import SavedChat
 from rag.embedders.registry import table_specs
-from rag.schema import AnswerPart, Chunk, Citation, Hit, Leg
-from ui.conversation import ChatTurn, Choices, State
-from ui.render import anchor, answer_html, chunk_html, escaped, evidence_html, question_html, status_html
+from rag.filters import Filter
+from rag.schema import AnswerPart, Chunk, Citation, Hit, Leg, Usage
+from ui.chats_html import chats_html
+from ui.evidence_html import chunk_html, evidence_html
+from ui.render import anchor, answer_html, escaped, question_html, status_html
+from ui.turn_cost import Cost, cost_of
+from ui.turns import ChatTurn, Choices, State
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> ![a](http://evil.test/x.png) <script>1</script> \"'><b>&amp; ${7*7} {{value}} $$x$$"
 )
 CHOICES = Choices("demo", "minilm", "hybrid", 8, 0.5, "rrf")
-OURS = {"div", "span", "details", "summary", "a", "b", "i", "mark"}
+OUR_ATTRIBUTES = {"class", "id", "href", "title", "style", "dir", "open", "type", "role"}
+OURS = {"div", "span", "details", "summary", "a", "b", "i", "q", "mark", "button"}
 
 
 def hit(text, rank=1, start=0, source="guide/a.md", heading="Guide > Weights", legs=None, chunk_id=None):
@@ -103,7 +110,7 @@ def test_nothing_retrieved_becomes_markup():
         assert markup.startswith("<div") and "\n" not in markup
         tags = soup(markup).main.find_all(True)
         assert {tag.name for tag in tags} <= OURS
-        assert {name for tag in tags for name in tag.attrs} <= {"class", "id", "href", "title", "style", "dir", "open"}
+        assert {name for tag in tags for name in tag.attrs} <= OUR_ATTRIBUTES
         assert HOSTILE in soup(markup).get_text()
 
 
@@ -146,6 +153,84 @@ def test_a_turn_tells_what_it_waits_for_why_it_failed_and_that_it_abstained():
     assert "Nothing was found" in evidence_html(turn())
     assert "appear here" in evidence_html(None)
     assert "appear here" in evidence_html(turn(state=State.FAILED, error="The disk is full."))
+
+
+def test_chips_tell_of_all_that_took_part_and_of_what_it_cost():
+    choices = replace(
+        CHOICES, retriever="dense", filter=Filter(type="pdf"), reranker="re", mmr=0.7, llm="openai:some-model"
+    )
+    asked = replace(turn(parts=[AnswerPart("Yes.")], cost=Cost(0.0123, "how")), choices=choices)
+    chips = soup(answer_html(asked)).select(".rag-chips .rag-chip")
+    told = ["minilm", "dense", "reranked by re", "MMR 0.70", "openai:some-model", "type pdf", "$0.0123"]
+    assert [chip.get_text() for chip in chips] == told
+    assert chips[-1]["title"] == "how"
+    free = answer_html(turn(parts=[AnswerPart("Yes.")], cost=Cost(0.0, "")))
+    assert "$" not in free and "price unknown" in answer_html(turn(parts=[], cost=Cost(None, "")))
+
+
+def test_a_rewritten_question_is_told():
+    asked = turn(parts=[AnswerPart("Yes.")], searched_for=f"What of {HOSTILE}?")
+    assert soup(answer_html(asked)).select_one(".rag-searched q").get_text() == f"What of {HOSTILE}?"
+    assert "Searched for" not in answer_html(turn(parts=[AnswerPart("Yes.")], searched_for="What?"))
+
+
+def test_what_a_language_model_got_wrong_is_told():
+    found = hit("As shown, it works.")
+    weak = replace(cite(found, 1, 0, 19), weak=True)
+    parts = [AnswerPart("Sure [1]", (weak,), dropped=2, notice="The stream broke."), AnswerPart("", dropped=1)]
+    page = soup(answer_html(turn([found], parts)))
+    assert "rag-weak" in page.select_one("a.rag-cite")["class"] and "shares no words" in page.a["title"]
+    hints = [each.get_text() for each in page.select(".rag-hint")]
+    assert hints == ["The stream broke.", "3 markers pointed to no chunk and were dropped."]
+
+
+def test_only_a_finished_turn_can_be_acted_on():
+    found = hit("Text.")
+    running = turn([found], [AnswerPart("Yes.")], state=State.ANSWERING)
+    assert "rag-running" in answer_html(running) and "<button" not in answer_html(running)
+    done = soup(answer_html(turn([found], [AnswerPart("Yes.")])))
+    assert [each.get_text() for each in done.select("button")] == ["Copy", "Evidence 1", "Replay under …"]
+    abstained = soup(answer_html(turn([found], [AnswerPart("No.", abstained=True)])))
+    assert [each.get_text() for each in abstained.select("button")] == ["Evidence 1", "Replay under …"]
+
+
+def test_which_question_the_evidence_is_of():
+    found = hit("Text.")
+    pages = [soup(evidence_html(turn([found]), at)) for at in ((1, 3), (3, 3), (1, 1))]
+    assert [page.select_one(".rag-place").get_text() for page in pages] == [
+        "Question 1 of 3",
+        "Question 3 of 3 · the latest",
+        "Your question",
+    ]
+
+
+def test_conversations_are_listed_with_the_current_one_marked():
+    now = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    chats = [
+        SavedChat("a1", HOSTILE, "2026-03-05T11:00:00+00:00", "2026-03-05T11:59:59+00:00", 2),
+        SavedChat("b2", "", "2026-01-05T11:00:00+00:00", "2026-02-27T11:00:00+00:00", 1),
+    ]
+    page = soup(chats_html(chats, "a1", "the disk is <full>", now))
+    assert [row["id"] for row in page.select(".rag-chat")] == ["chat-a1", "chat-b2"]
+    assert [row["id"] for row in page.select(".rag-current")] == ["chat-a1"]
+    assert page.select_one("b").get_text() == HOSTILE and not page.find("img")
+    facts = [each.get_text() for each in page.select("small")]
+    assert facts == ["2 questions · just now", "1 question · 6 days ago"]
+    assert page.select_one(".rag-unsaved")["title"] == "the disk is <full>"
+    assert "saved here as they grow" in chats_html((), None)
+
+
+def test_what_a_turn_costs_is_added_up():
+    spec = table_specs()["minilm"]
+    paid = replace(spec, name="paid", usd_per_million_tokens=1000.0)
+    unknown = replace(spec, unconfirmed=("usd_per_million_tokens",), usd_per_million_tokens=0.0)
+    usage = Usage(1000, 50, 0.25)
+    assert cost_of("x" * 40, None, None) == cost_of("x" * 40, spec, None) == Cost(0.0, "")
+    assert cost_of("x" * 40, paid, None) == Cost(0.01, "question: about 10 tokens embedded by paid")
+    assert cost_of("x" * 40, paid, usage).usd == 0.26
+    assert cost_of("x", spec, usage) == Cost(0.25, "answer: 1,000 tokens read, 50 written")
+    assert cost_of("x", unknown, usage).usd is None
+    assert cost_of("x", spec, replace(usage, usd=None, estimated=True)).usd is None
 
 
 def test_an_index_that_lacks_documents_says_so():

@@ -256,3 +256,31 @@ def test_the_remedy_builds_an_index_of_its_own_beside_the_old_one(own_model, ing
     opened = Reader(made.library, settings).open("c", "own", "dense")
     assert opened.card.fingerprint == settings.embedders["own"].fingerprint
     assert len(made.library.cards.all("c")) == 2
+
+
+# --- a fusion that is moved
+
+
+def test_what_was_fetched_once_is_fused_under_any_weight_without_the_library(reader, small_library, monkeypatch):
+    hybrid = reader.open("small", "wordllama", "hybrid").retriever
+    for query in QUERIES:
+        fetched = hybrid.fetch(query)
+        expected = {
+            (method, weight): reader.open("small", "wordllama", "hybrid", fusion=method, weight=weight).retriever
+            for method in ("rrf", "weighted")
+            for weight in (0.0, 0.2, 0.5, 1.0)
+        }
+        wanted = {choice: retriever.retrieve(query, 5) for choice, retriever in expected.items()}
+        with monkeypatch.context() as patched:
+            patched.setattr(type(small_library.library), "chunks", None)
+            for (method, weight), hits in wanted.items():
+                assert fetched.hits(5, weight, method) == hits
+
+
+def test_a_chunk_deleted_since_it_was_fetched_is_left_out(ingest, docs):
+    made = ingest(docs)
+    hybrid = Reader(made.library, made.settings).open("c", "hash", "hybrid").retriever
+    made.library.delete("c", ["bread.txt"])
+    found = hybrid.fetch("bread and tea").hits(5, 0.5)
+    assert "bread.txt" not in {hit.source for hit in found}
+    assert [hit.rank for hit in found] == list(range(1, len(found) + 1))

@@ -99,7 +99,7 @@ def caches_agree(thousand):
     with open_chroma(library) as chroma:
         (collection,) = chroma._client.list_collections()
         assert sorted(collection.get(include=[])["ids"]) == ids
-    assert open_lexical(library, CORPUS, CHUNKER)._ids == ids
+    assert open_lexical(library, CORPUS, CHUNKER).ids == ids
     return set(ids)
 
 

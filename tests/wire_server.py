@@ -1,6 +1,7 @@
 """One local server that speaks the wire formats of all vendors, answers with vectors of the texts, and errs on demand.
 
-Formats: OpenAI's (also text-embeddings-inference and Mistral), Cohere's version 2, Voyage's, Ollama's, Gemini's.
+Formats: OpenAI's (also text-embeddings-inference and Mistral), Cohere's version 2, Voyage's, Ollama's, Gemini's; and
+for rerankers Cohere's, Voyage's and text-embeddings-inference's.
 """
 
 import base64
@@ -30,6 +31,11 @@ def _embedder(dimension):
 def vector(text, dimension):
     """The unit vector that belongs to a text as it was sent, prefix and all."""
     return _embedder(dimension).embed_passages([text])[0]
+
+
+def relevance(query, text):
+    """The score that belongs to a query and a passage as they were sent: the cosine of their vectors."""
+    return float(vector(query, 64) @ vector(text, 64))
 
 
 @cache
@@ -204,6 +210,8 @@ class WireServer:
         return Fault()
 
     def _answer(self, request, fault):
+        if request.path.endswith("/rerank"):
+            return self._reranked(request, fault)
         width = _asked_width(request.path, request.body) or self.width
         rows = []
         for number, text in enumerate(request.texts):
@@ -217,6 +225,23 @@ class WireServer:
             rows.reverse()
         return _body(request, rows, sum(map(tokens, request.texts)))
 
+    def _reranked(self, request, fault):
+        query, found = request.body["query"], []
+        for number, text in enumerate(request.texts):
+            made = relevance(query, text)
+            made = fault.rows(number, made, text) if fault.rows else made
+            if made is not None:
+                found.append((number, made))
+        found.sort(key=lambda pair: -pair[1])  # as all three answer: best first
+        if request.path == "/rerank":
+            return [{"index": number, "score": made} for number, made in found]
+        rows = [{"index": number, "relevance_score": made} for number, made in found]
+        if request.path == "/v2/rerank":
+            units = {"search_units": -(-len(request.texts) // 100)}
+            return {"id": "1", "results": rows, "meta": {"api_version": {"version": "2"}, "billed_units": units}}
+        counted = sum(tokens(request.body["query"]) + tokens(text) for text in request.texts)
+        return {"object": "list", "data": rows, "model": request.body["model"], "usage": {"total_tokens": counted}}
+
 
 # --- the formats
 
@@ -224,7 +249,7 @@ class WireServer:
 def _texts(path, body):
     if "batchEmbedContents" in path:
         return ["".join(part["text"] for part in request["content"]["parts"]) for request in body["requests"]]
-    texts = body.get("texts", body.get("input", body.get("inputs")))
+    texts = body.get("texts", body.get("input", body.get("inputs", body.get("documents"))))
     return [texts] if isinstance(texts, str) else list(texts)
 
 

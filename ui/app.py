@@ -22,34 +22,40 @@ if TYPE_CHECKING:  # seconds to import: left to the functions, after the port is
     import gradio as gr
     from fastapi import FastAPI
 
+    from ui.access import Access
     from ui.holding import Holding
     from ui.jobs import IngestJobs
 
 TITLE = "RAG Embedder Bakeoff"
 FOLDER = Path(__file__).parent
-TOP = f"<div class='rag-top'><b>{TITLE}</b><span>Chat with your documents under any embedder</span></div>"
-MODULES = ("library", "embedders", "builds")
+TOP = f"<div class='rag-top'><b>{TITLE}</b><span>Chat with your documents under any embedder</span>{{}}</div>"
+ACCOUNT = "<form action='login'><button>Account</button></form>"  # a link would open a window of its own in Gradio
+MODULES = ("chat", "library", "embedders", "builds", "compare", "labels")
 """The scripts that the page begins with; they import the others."""
+STYLES = ("style", "chat", "replay", "library", "reader", "embedders", "compare", "labels")
+"""The style sheets, which are written into the page in this order."""
 WAITING = 64
 """Questions that may wait for their turn; more are refused."""
-GRACE = 2
-"""Seconds that open pages are given when the application stops; their event streams never end by themselves."""
+WARMING_GRACE = 10
+"""Seconds that a model which is being loaded ahead is given when the application stops."""
 UPLOAD_LIMIT = "1kb"
 """Of Gradio's own route for uploads, which nothing here uses: files come through `ui.uploads`, with their folders."""
 
 
-def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
-    """Builds the Gradio page over a reader that all its visitors share."""
+def build_app(reader: Reader, settings: Settings, login: bool = False) -> "gr.Blocks":
+    """Builds the Gradio page over a reader that all its visitors share; `login` tells whether they have accounts."""
     import gradio as gr
 
     from ui.conversation import Chat
     from ui.tabs.chat import AT_ONCE, ChatTab
+    from ui.tabs.compare import CompareTab
     from ui.tabs.embedders import EmbeddersTab
+    from ui.tabs.labels import LabelsTab
     from ui.tabs.library import LibraryTab
 
     quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
-        gr.Markdown(TOP, elem_id="top", container=False)
+        gr.Markdown(TOP.format(ACCOUNT if login else ""), elem_id="top", container=False)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Chat", id="chat") as chat_tab:
                 chat = ChatTab(Chat(reader), settings)
@@ -57,22 +63,27 @@ def build_app(reader: Reader, settings: Settings) -> "gr.Blocks":
                 LibraryTab()
             with gr.Tab("Embedders", id="embedders"):
                 EmbeddersTab()
+            with gr.Tab("Compare", id="compare"):
+                CompareTab()
+            with gr.Tab("Labels", id="labels"):
+                LabelsTab()
         page.load(**chat.arrival, **quiet)
         chat_tab.select(**chat.arrival, **quiet)  # the library may have grown meanwhile
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
     return page
 
 
-def make_server_app(
-    page: "gr.Blocks", holding: "Holding", jobs: "IngestJobs", hosts: frozenset[str] | None
-) -> "FastAPI":
-    """Mounts the page in a FastAPI app with the library's routes; `hosts` are the names it answers to, None for any."""
+def make_server_app(page: "gr.Blocks", holding: "Holding", jobs: "IngestJobs", access: "Access") -> "FastAPI":
+    """Mounts the page in a FastAPI app with the library's routes; `access` says who may come, and under which names."""
     import gradio as gr
     from fastapi import FastAPI
 
+    from ui.access import close_to_strangers
+    from ui.compare_routes import add_compare_routes
     from ui.embedder_routes import add_embedder_routes
-    from ui.guard import Guard
+    from ui.label_routes import add_label_routes
     from ui.library_routes import add_library_routes
+    from ui.visitors import user_of
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -80,11 +91,11 @@ def make_server_app(
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    add_library_routes(app, holding, jobs, local=hosts is not None)
+    add_library_routes(app, holding, jobs, local=access.only_here)
     add_embedder_routes(app, holding, jobs)
-    app.add_middleware(Guard, hosts=hosts)
+    add_label_routes(app, holding)
+    add_compare_routes(app, holding)
     modules = "".join(f'<script type="module" src="library/files/{name}.js"></script>' for name in MODULES)
-    chat_script = (FOLDER / "chat.js").read_text(encoding="utf-8")
     gr.mount_gradio_app(
         app,
         page,
@@ -98,10 +109,12 @@ def make_server_app(
         enable_monitoring=False,
         max_file_size=UPLOAD_LIMIT,
         theme=_theme(),
-        css_paths=[FOLDER / "style.css", FOLDER / "library.css", FOLDER / "reader.css", FOLDER / "embedders.css"],
-        head=f"<script>{chat_script}</script>{modules}",
+        css_paths=[FOLDER / f"{name}.css" for name in STYLES],
+        head=modules,
         favicon_path=str(FOLDER / "favicon.svg"),
+        auth_dependency=user_of,
     )
+    close_to_strangers(app, access)
     return app
 
 
@@ -124,7 +137,7 @@ def _theme() -> "gr.Theme":
     )
 
 
-def serve(settings: Settings, host: str, port: int, open_browser: bool) -> None:
+def serve(settings: Settings, host: str, port: int, open_browser: bool, access: "Access") -> None:
     """Serves the application until it is stopped by Ctrl-C or SIGTERM, then closes Chroma and the library.
 
     Raises RagError, before anything is loaded, where the port is taken.
@@ -138,7 +151,7 @@ def serve(settings: Settings, host: str, port: int, open_browser: bool) -> None:
         stack.callback(signal.signal, signal.SIGTERM, previous)
         try:
             holding = _open_library(settings, stack)
-            _run(holding, host, listener, lambda: _announce(url, open_browser), stack)
+            _run(holding, access, listener, lambda: _announce(url, open_browser), stack)
         except KeyboardInterrupt:
             pass
 
@@ -182,28 +195,32 @@ def _open_library(settings: Settings, stack: ExitStack) -> "Holding":
     return holding
 
 
-def _run(holding: "Holding", host: str, listener: socket.socket, ready: Callable[[], None], stack: ExitStack) -> None:
+def _run(
+    holding: "Holding", access: "Access", listener: socket.socket, ready: Callable[[], None], stack: ExitStack
+) -> None:
     import uvicorn
 
+    from ui.connections import server_config
     from ui.conversation import Chat
-    from ui.guard import LOOPBACK
     from ui.jobs import IngestJobs
 
     reader = holding.reader
     jobs = IngestJobs(holding)
     stack.callback(jobs.close)  # before Chroma and the library are
-    page = build_app(reader, reader.settings)
-    app = make_server_app(page, holding, jobs, LOOPBACK if host in LOOPBACK else None)
+    page = build_app(reader, reader.settings, login=access.accounts is not None)
+    app = make_server_app(page, holding, jobs, access)
+
+    warming = threading.Thread(target=Chat(reader).warm_up, name="warm up", daemon=True)
+    # A model that is still loading when Python ends takes the process down with it (SIGABRT).
+    stack.callback(lambda: warming.join(WARMING_GRACE) if warming.is_alive() else None)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready()
-            threading.Thread(target=Chat(reader).warm_up, name="warm up", daemon=True).start()
+            warming.start()
 
-    Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE)
-    ).run(sockets=[listener])
+    Server(server_config(app)).run(sockets=[listener])
 
 
 def _announce(url: str, open_browser: bool) -> None:

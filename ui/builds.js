@@ -19,7 +19,7 @@ let pending = JSON.parse(sessionStorage.getItem(PENDING) || "null"); // {corpus,
 const hint = make("p", { className: "emb-hint", hidden: true }, UNUSED);
 const jobNote = make("div", {});
 const ownNote = make("div", { role: "status" }); // an offer, an answer, an error of this page
-const notes = make("div", { className: "emb-notes" }, jobNote, ownNote);
+const notes = [jobNote, ownNote].map((each) => make("div", { className: "emb-notes" }, each));
 
 // --- what is chosen
 
@@ -117,10 +117,11 @@ const ACTIONS = {
   },
 };
 
-notes.addEventListener("click", (event) => {
+const press = (event) => {
   const button = event.target.closest("button[data-emb]");
   if (button) ACTIONS[button.dataset.emb]?.(button.dataset);
-});
+};
+for (const each of notes) each.addEventListener("click", press);
 
 // --- what the server says
 
@@ -177,10 +178,10 @@ const read = (mount) => {
   menu.setChosen(shown.chosen);
 };
 
-// On a phone the settings are folded away; what is being built is seen all the same.
+// On a phone the settings are a sheet; what is being built is seen all the same.
 const stand = () => {
-  if (NARROW.matches) document.getElementById("summary").after(notes);
-  else root.append(notes);
+  root.append(...notes);
+  if (NARROW.matches) document.getElementById("bar").after(notes[0]);
 };
 
 const begin = (mount) => {

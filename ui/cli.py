@@ -12,8 +12,22 @@ import click
 from rag.errors import RagError, UsageError, unknown_name
 from rag.offline import go_quiet
 from ui.failures import explain
+from ui.terminal import TerminalOutput, harmless
 
-COMMANDS = ("ingest", "search", "ask", "ui", "eval", "embedders", "indexes", "remove", "doctor", "rebuild")
+COMMANDS = (
+    "ingest",
+    "search",
+    "ask",
+    "ui",
+    "eval",
+    "labels",
+    "embedders",
+    "rerankers",
+    "indexes",
+    "remove",
+    "doctor",
+    "rebuild",
+)
 
 
 class LazyGroup(click.Group):
@@ -79,6 +93,10 @@ def _speak_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.isatty():
+        sys.stdout = TerminalOutput(
+            sys.stdout.detach(), encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -87,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = rag.main(arguments, prog_name="rag", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except RagError as error:
-        click.echo(f"rag: {error}", err=True)
+        click.echo(f"rag: {harmless(str(error))}", err=True)
         return 2 if isinstance(error, UsageError) else 1
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

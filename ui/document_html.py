@@ -7,6 +7,7 @@ from ingest.languages import language_name
 from ingest.parsing import format_label
 from rag.catalogue import Place
 from rag.schema import Document, Heading
+from ui.names import shown
 from ui.render import escaped
 from ui.words import count_text
 
@@ -22,7 +23,7 @@ def document_html(document: Document, place: Place | None, at: int | None = None
     centre = at if at is not None else (place.start if place else 0)
     first, last = _window(document.text, centre)
     return (
-        f'<header class="doc-head"><div class="doc-title"><h2 dir="auto">{escaped(document.title or document.source)}'
+        f'<header class="doc-head"><div class="doc-title"><h2 dir="auto">{shown(document.title or document.source)}'
         f"</h2><p>{_facts(document)}</p></div>{_chunk_bar(document, place)}"
         '<button type="button" class="lib-icon" data-action="close" aria-label="Close">&#215;</button></header>'
         f'<div class="doc-body">{_landmarks_html(document, first, centre)}'
@@ -34,7 +35,7 @@ def document_html(document: Document, place: Place | None, at: int | None = None
 
 
 def _facts(document: Document) -> str:
-    told = [escaped(document.source), escaped(format_label(document.format))]
+    told = [shown(document.source), escaped(format_label(document.format))]
     if document.pages:
         told.append(count_text(len(document.pages), "page"))
     if document.language:
@@ -96,7 +97,7 @@ def _landmarks_html(document: Document, first: int, centre: int) -> str:
     top = min(level for _, level, _ in marks)
     items = "".join(
         f'<li style="--level:{min(level - top, 4)}"><button type="button" data-document="{document.id}" '
-        f'data-at="{start}"{" aria-current=true" if number == here else ""} dir="auto">{escaped(text)}</button></li>'
+        f'data-at="{start}"{" aria-current=true" if number == here else ""} dir="auto">{shown(text)}</button></li>'
         for number, (start, level, text) in enumerate(marks[begin : begin + MOST_LANDMARKS], start=begin)
     )
     return f'<nav class="doc-marks" aria-label="Landmarks" data-first="{first}"><ol>{items}</ol></nav>'

@@ -3,6 +3,7 @@
 from ingest.report import Outcome
 from ui.jobs import Job, Kind, State
 from ui.meter import STATUSES, Pace, Reading
+from ui.names import shown
 from ui.render import embedder_chip, escaped
 from ui.words import count_text, duration, rate_text, size_text
 
@@ -167,6 +168,6 @@ def _row_html(outcome: Outcome) -> str:
     reason = f'<span class="job-reason">{escaped(outcome.reason)}</span>' if outcome.reason else ""
     return (
         f'<li><span class="lib-status lib-{outcome.status}">{outcome.status}</span>'
-        f'<span class="job-file"><span title="{escaped(outcome.path)}">{escaped(outcome.source)}</span>{reason}</span>'
+        f'<span class="job-file"><span title="{shown(outcome.path)}">{shown(outcome.source)}</span>{reason}</span>'
         "</li>"
     )

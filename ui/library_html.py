@@ -9,6 +9,7 @@ from ui.coverage_html import facts_of, side_html
 from ui.embedder_menu import price_of
 from ui.job_html import part
 from ui.library_view import PAGE, Offer, View
+from ui.names import shown
 from ui.render import escaped
 from ui.uploads import LIMIT
 from ui.words import count_text, short_number
@@ -190,11 +191,11 @@ def _row_html(each: Listed, view: View) -> str:
     rest = "".join(f'<td class="{kind}">{content}</td>' for kind, content in cells)
     return (
         f'<tr><td class="lib-name"><a href="?tab=library&amp;document={each.id}" dir="auto">'
-        f'{escaped(name)}</a><span class="lib-source" title="{escaped(each.path)}">{escaped(each.source)}</span>'
+        f'{shown(name)}</a><span class="lib-source" title="{shown(each.path)}">{shown(each.source)}</span>'
         f'<span class="lib-brief">{escaped(format_label(each.format))} · {count_text(each.chunks, "chunk")}</span>'
         f'{note}</td>{rest}<td class="lib-act"><button type="button" class="lib-icon" data-action="remove" '
         f'data-source="{escaped(each.source)}" data-chunks="{each.chunks}" '
-        f'data-uploaded="{str(each.source in view.uploaded).lower()}" aria-label="Remove {escaped(each.source)}" '
+        f'data-uploaded="{str(each.source in view.uploaded).lower()}" aria-label="Remove {shown(each.source)}" '
         'title="Remove">&#215;</button></td></tr>'
     )
 
@@ -202,7 +203,7 @@ def _row_html(each: Listed, view: View) -> str:
 def _refused_html(each: Refused) -> str:
     return (
         f'<li><span class="lib-status lib-{escaped(each.status)}">{escaped(each.status)}</span><span class="job-file">'
-        f'<span title="{escaped(each.path)}">{escaped(each.source)}</span>'
+        f'<span title="{shown(each.path)}">{shown(each.source)}</span>'
         f'<span class="job-reason">{escaped(each.reason)}</span></span></li>'
     )
 

@@ -28,14 +28,22 @@ MOST_SOURCES = 1_000
 
 
 class Asset(Enum):
-    """The page's modules; chat.js and the style sheets are written into the page."""
+    """The page's modules; the style sheets are written into the page."""
 
     BUILDS = "builds.js"
+    CHAT = "chat.js"
+    COMPARE = "compare.js"
+    CHATS = "chats.js"
+    COPYING = "copying.js"
     EMBEDDERS = "embedders.js"
+    LABELS = "labels.js"
     LIBRARY = "library.js"
     MENU = "menu.js"
     READER = "reader.js"
+    REPLAY = "replay.js"
     SERVER = "server.js"
+    THUMBS = "thumbs.js"
+    TALKING = "talking.js"
     UPLOAD = "upload.js"
 
 

@@ -1,4 +1,4 @@
-"""The chat's HTML: answers with citation markers, and the evidence behind them. Pure functions from turns to strings.
+"""The conversation's HTML: questions, answers with citation markers, and how each was found. Pure functions.
 
 Retrieved text is data. It is escaped here, before Gradio sanitises the whole once more and the page's policy forbids
 loads from elsewhere. Each function returns one line that begins with a tag: Gradio's Markdown passes such a line
@@ -8,21 +8,14 @@ through as it is, so that Markdown inside a document stays text as well.
 import html
 import re
 import zlib
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 from rag.cards import IndexCard
-from rag.schema import HEADING_SEPARATOR, AnswerPart, Citation, Hit, Leg
-from ui.conversation import ChatTurn, State
+from rag.schema import AnswerPart, Citation
+from ui.names import shown
+from ui.turns import ChatTurn, State
+from ui.words import count_text
 
-AROUND = 500
-"""Characters of a long chunk that stay visible on either side of what is quoted."""
-FOLD = 400
-"""Characters that are worth folding away."""
-MOST = 20_000
-"""Characters of one folded stretch that reach the page; a chunk may be a whole book."""
-
-UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
 
 
 def escaped(text: str) -> str:
@@ -40,7 +33,31 @@ def question_html(turn: ChatTurn) -> str:
 
 
 def answer_html(turn: ChatTurn) -> str:
-    """Returns the answer so far as a message: text with markers, what went wrong, and the chips."""
+    """Returns the answer so far as a message: text with markers, what went wrong, the chips, and what can be done.
+
+    Its id tells the page's script which turn it is.
+    """
+    pieces = []
+    if turn.searched_for and turn.searched_for != turn.question:
+        told = f"Searched for: <q>{escaped(turn.searched_for)}</q>"
+        pieces.append(f'<div class="rag-searched" dir="auto">{told}</div>')
+    pieces += _text_html(turn)
+    if turn.error:
+        pieces.append(f'<div class="rag-error" role="alert">{escaped(turn.error)}</div>')
+    if turn.state is State.STOPPED:
+        pieces.append('<div class="rag-hint">Stopped.</div>')
+    if not turn.running:
+        pieces.append(chips_html(turn))
+        pieces.append(_actions_html(turn))
+    kind = "rag-answer rag-running" if turn.running else "rag-answer"
+    return f'<div class="{kind}" id="answer-{turn.number}">{"".join(pieces)}</div>'
+
+
+def _text_html(turn: ChatTurn) -> list[str]:
+    """Returns the answer's text, or what is waited for, with what a reader should know besides."""
+    if turn.running and not turn.answer:
+        notice = turn.notice or ("Reading …" if turn.hits else "Searching …")
+        return [f'<div class="rag-wait" role="status">{escaped(notice)}</div>']
     pieces = []
     if turn.parts:
         text = "".join(_part_html(part, turn.number) for part in turn.parts)
@@ -50,16 +67,13 @@ def answer_html(turn: ChatTurn) -> str:
         pieces.append(
             '<div class="rag-hint">The nearest chunks are in the evidence, should you want to judge yourself.</div>'
         )
-    if turn.running and not turn.parts:
-        notice = turn.notice or ("Reading …" if turn.hits else "Searching …")
-        pieces.append(f'<div class="rag-wait">{escaped(notice)}</div>')
-    if turn.error:
-        pieces.append(f'<div class="rag-error">{escaped(turn.error)}</div>')
-    if turn.state is State.STOPPED:
-        pieces.append('<div class="rag-hint">Stopped.</div>')
-    if not turn.running:
-        pieces.append(_chips_html(turn))
-    return f'<div class="rag-answer">{"".join(pieces)}</div>'
+    hints = list(dict.fromkeys(part.notice for part in turn.parts if part.notice))
+    dropped = sum(part.dropped for part in turn.parts)
+    if dropped:
+        hints.append(
+            f"{count_text(dropped, 'marker')} pointed to no chunk and {'was' if dropped == 1 else 'were'} dropped."
+        )
+    return pieces + [f'<div class="rag-hint">{escaped(hint)}</div>' for hint in hints]
 
 
 def anchor(number: int, marker: int) -> str:
@@ -83,29 +97,77 @@ def _part_html(part: AnswerPart, number: int) -> str:
 
 def _marker_html(citation: Citation, number: int) -> str:
     where = citation.source + (f", page {citation.page}" if citation.page else "")
+    kind = "rag-cite"
+    if citation.weak:
+        kind, where = "rag-cite rag-weak", f"{where} (shares no words with what is said)"
     return (
-        f'<a class="rag-cite" href="#{anchor(number, citation.marker)}" title="{escaped(where)}">'
+        f'<a class="{kind}" href="#{anchor(number, citation.marker)}" title="{shown(where)}">'
         f"<span>[</span>{citation.marker}<span>]</span></a>"
     )
 
 
-def _chips_html(turn: ChatTurn) -> str:
-    """Returns the line under an answer that says how it was found and how fast."""
+def chips_html(turn: ChatTurn) -> str:
+    """Returns the line under an answer that says how it was found, how fast, and what it cost."""
     choices = turn.choices
     chips = [embedder_chip(choices.embedder)] if choices.embedder else []
-    chips.append(f'<span class="rag-chip">{escaped(choices.retriever)}</span>')
+    chips.append(_chip(choices.retriever))
+    if choices.reranker:
+        chips.append(_chip(f"reranked by {choices.reranker}"))
+    if choices.mmr < 1:
+        chips.append(_chip(f"MMR {choices.mmr:.2f}", "Maximal marginal relevance: the share of relevance"))
+    if choices.llm:
+        chips.append(_chip(choices.llm, "The language model that wrote the answer"))
+    if choices.filter:
+        chips.append(_chip(choices.filter.words, "Only these documents were searched", "rag-filtered"))
     if turn.retrieval_seconds is not None:
-        title = f"{len(turn.hits)} chunks retrieved in {_duration(turn.retrieval_seconds)}"
+        title = f"{len(turn.hits)} chunks retrieved in {duration_text(turn.retrieval_seconds)}"
         if turn.seconds is not None:
-            title += f"; answered after {_duration(turn.seconds)} in all"
-        chips.append(f'<span class="rag-chip" title="{title}">{_duration(turn.retrieval_seconds)}</span>')
+            title += f"; answered after {duration_text(turn.seconds)} in all"
+        chips.append(_chip(duration_text(turn.retrieval_seconds), title))
+    if turn.cost is not None and (turn.cost.usd is None or turn.cost.usd > 0):
+        chips.append(_chip(cost_text(turn.cost.usd), turn.cost.words))
     details = [choices.corpus, f"k {choices.k}"]
     if choices.retriever == "hybrid":
         details.append(f"{choices.fusion}, dense weight {choices.weight:.2f}")
     if turn.seconds is not None:
-        details.append(f"{_duration(turn.seconds)} in all")
+        details.append(f"{duration_text(turn.seconds)} in all")
     plain = "".join(f"<span>{escaped(detail)}</span>" for detail in details)
     return f'<div class="rag-chips">{"".join(chips)}<span class="rag-details">{plain}</span></div>'
+
+
+def _chip(text: str, title: str = "", kind: str = "") -> str:
+    told = f' title="{escaped(title)}"' if title else ""
+    return f'<span class="rag-chip{" " + kind if kind else ""}"{told}>{escaped(text)}</span>'
+
+
+def _actions_html(turn: ChatTurn) -> str:
+    """Returns what can be done with a finished turn; the page's script listens."""
+    buttons = []
+    if turn.answer and not turn.abstained:
+        buttons.append(_action("copy", "Copy", "Copy the answer with its sources"))
+    if turn.hits:
+        buttons.append(_action("evidence", f"Evidence <i>{len(turn.hits)}</i>", "Show the chunks behind this answer"))
+    buttons.append(_action("replay", "Replay under …", "Ask the same under another embedder or retriever and compare"))
+    return f'<div class="rag-actions">{"".join(buttons)}</div>'
+
+
+def _action(name: str, label: str, title: str) -> str:
+    return f'<button type="button" class="rag-action rag-do-{name}" title="{title}">{label}</button>'
+
+
+def cost_text(usd: float | None) -> str:
+    """Returns dollars with as many digits as matter.
+
+    >>> cost_text(None), cost_text(0.0), cost_text(0.00001), cost_text(0.00123), cost_text(1.5)
+    ('price unknown', 'free', '<$0.0001', '$0.0012', '$1.50')
+    """
+    if usd is None:
+        return "price unknown"
+    if not usd:
+        return "free"
+    if usd < 0.0001:
+        return "<$0.0001"
+    return f"${usd:.4f}" if usd < 0.1 else f"${usd:.2f}"
 
 
 def embedder_chip(name: str) -> str:
@@ -114,7 +176,8 @@ def embedder_chip(name: str) -> str:
     return f'<span class="rag-chip rag-embedder" style="--hue:{hue}">{escaped(name)}</span>'
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Returns a short time in milliseconds, a longer one in seconds."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.1f} ms" if seconds < 0.00995 else f"{seconds * 1000:.0f} ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
@@ -132,131 +195,3 @@ def status_html(card: IndexCard, documents: int, retriever: str) -> str:
             covered = f"covers {card.documents:,} of {documents:,} documents"
             lines.append(f'<em title="{escaped(remedy)}">{covered}</em>')
     return f'<div class="rag-status">{"".join(f"<span>{line}</span>" for line in lines)}</div>'
-
-
-# --- the evidence
-
-
-def evidence_html(turn: ChatTurn | None) -> str:
-    """Returns the panel of a turn: a card for each hit, those that the answer quotes first and open."""
-    if turn is None or (turn.state in (State.SEARCHING, State.STOPPED, State.FAILED) and not turn.hits):
-        return (
-            '<div class="rag-evidence"><div class="rag-empty"><b>Evidence</b>'
-            "The chunks behind an answer appear here, what it quotes marked in their text.</div></div>"
-        )
-    quoted = {citation.chunk_id for citation in turn.citations}
-    first = [hit for hit in turn.hits if hit.chunk.id in quoted]
-    others = [hit for hit in turn.hits if hit.chunk.id not in quoted]
-    best = _best_scores(turn.hits)
-    pieces = [f'<div class="rag-for" dir="auto">{escaped(turn.question)}</div>']
-    if first:
-        pieces.append(f'<div class="rag-group">Quoted<span>{len(first)}</span></div>')
-        pieces += [_card_html(hit, turn, best, opened=True) for hit in first]
-    if others:
-        title = "Also found" if first else "Found"
-        pieces.append(f'<div class="rag-group">{title}<span>{len(others)}</span></div>')
-        pieces += [_card_html(hit, turn, best, opened=False) for hit in others]
-    if not turn.hits:
-        pieces.append('<div class="rag-empty">Nothing was found for this question.</div>')
-    return f'<div class="rag-evidence">{"".join(pieces)}</div>'
-
-
-def _best_scores(hits: Iterable[Hit]) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for hit in hits:
-        for name, leg in hit.legs.items():
-            best[name] = max(best.get(name, 0.0), leg.score)
-    return best
-
-
-def _card_html(hit: Hit, turn: ChatTurn, best: dict[str, float], opened: bool) -> str:
-    citations = [citation for citation in turn.citations if citation.chunk_id == hit.chunk.id]
-    folder, _, name = hit.source.rpartition("/")
-    path = f'<span class="rag-folder">{escaped(folder)}/</span>' if folder else ""
-    page = f'<span class="rag-page">page {hit.chunk.page}</span>' if hit.chunk.page else ""
-    headings = "".join(f"<span>{escaped(each)}</span>" for each in hit.chunk.heading.split(HEADING_SEPARATOR) if each)
-    preview = " ".join(hit.chunk.text.split())[:220]
-    return (
-        f'<details class="rag-card{" rag-quoted" if citations else ""}"{" open" if opened else ""}>'
-        f'<summary><span class="rag-head"><span class="rag-rank">{hit.rank}</span>'
-        f'<span class="rag-source" title="{escaped(hit.source)}">{path}<b>{escaped(name)}</b></span>{page}</span>'
-        + (f'<span class="rag-headings" dir="auto">{headings}</span>' if headings else "")
-        + f'<span class="rag-legs">{_legs_html(hit, turn.choices.retriever, best)}</span>'
-        + f'<span class="rag-preview" dir="auto">{escaped(preview)}</span></summary>'
-        + f'<div class="rag-chunk" dir="auto">{chunk_html(hit, citations, turn.number)}</div>'
-        + _open_html(hit)
-        + "</details>"
-    )
-
-
-def _open_html(hit: Hit) -> str:
-    """Returns the link that opens the hit's document at its chunk; the page's script keeps the conversation open."""
-    chunk = hit.chunk
-    return f'<a class="rag-open" href="?document={chunk.document_id}&amp;chunk={chunk.id}">Open in document</a>'
-
-
-def _legs_html(hit: Hit, retriever: str, best: dict[str, float]) -> str:
-    names = ("dense", "lexical") if retriever == "hybrid" else tuple(hit.legs)
-    return "".join(_leg_html(name, hit.legs.get(name), best.get(name, 0.0)) for name in names)
-
-
-def _leg_html(name: str, leg: Leg | None, best: float) -> str:
-    """Returns a leg's rank and score over a bar as long as the score is, of the best one shown."""
-    if leg is None:
-        return f'<span class="rag-leg rag-none" title="{name} did not find this chunk"><i>{name}</i> –</span>'
-    share = max(0.0, min(1.0, leg.score / best)) if best > 0 else 0.0
-    score = f"{leg.score:.2f}" if abs(leg.score) < 10 else f"{leg.score:.1f}"
-    return (
-        f'<span class="rag-leg rag-{name}" style="--share:{share * 100:.0f}%" '
-        f'title="{name}: rank {leg.rank}, score {leg.score:.4f}"><i>{name}</i> #{leg.rank} <b>{score}</b></span>'
-    )
-
-
-def chunk_html(hit: Hit, citations: Sequence[Citation], number: int) -> str:
-    """Returns a chunk's text with its quotations marked, and what is far from them folded away.
-
-    Each mark holds exactly `document.text[start:end]` of its citation, or several marks do together where citations
-    overlap; its number is painted by the style sheet and is no part of the text.
-    """
-    text, origin = hit.chunk.text, hit.chunk.start
-    spans = [(max(0, c.start - origin), min(len(text), c.end - origin), c.marker) for c in citations]
-    spans = sorted(span for span in spans if span[0] < span[1])
-    first, last = _window(text, spans)
-    return _folded(text[:first], "before") + _marked(text, first, last, spans, number) + _folded(text[last:], "after")
-
-
-def _window(text: str, spans: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
-    """Returns the stretch that stays visible: the quotations and their surroundings, cut between words."""
-    begin = min((start for start, _, _ in spans), default=0) - AROUND
-    end = max((stop for _, stop, _ in spans), default=AROUND) + AROUND
-    first = 0 if begin <= FOLD else text.find(" ", begin, begin + 60) + 1 or begin
-    last = len(text) if end >= len(text) - FOLD else text.rfind(" ", end - 60, end) + 1 or end
-    return first, last
-
-
-def _folded(text: str, side: str) -> str:
-    if not text:
-        return ""
-    shown, rest = (text[-MOST:], len(text) - MOST) if side == "before" else (text[:MOST], len(text) - MOST)
-    cut = f'<span class="rag-cut">{rest:,} more characters are not shown</span>' if rest > 0 else ""
-    body = cut + escaped(shown) if side == "before" else escaped(shown) + cut
-    return f'<details class="rag-fold"><summary>{len(text):,} characters {side}</summary>{body}</details>'
-
-
-def _marked(text: str, first: int, last: int, spans: Sequence[tuple[int, int, int]], number: int) -> str:
-    """Returns text[first:last] with the spans marked; the first piece of a span carries its anchor and number."""
-    cuts = sorted({first, last, *(edge for start, stop, _ in spans for edge in (start, stop))})
-    pieces = []
-    for begin, end in pairwise(cuts):
-        piece = escaped(text[begin:end])
-        covering = [marker for start, stop, marker in spans if start <= begin and end <= stop]
-        opening = [marker for start, _, marker in spans if start == begin and marker in covering]
-        if opening:
-            label = ",".join(map(str, opening))
-            anchors = "".join(f'<a id="{anchor(number, marker)}"></a>' for marker in opening)
-            pieces.append(f"{anchors}<mark style=\"--marker:'{label}'\">{piece}</mark>")
-        elif covering:
-            pieces.append(f'<mark class="rag-goes-on">{piece}</mark>')
-        else:
-            pieces.append(piece)
-    return "".join(pieces)

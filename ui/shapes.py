@@ -48,8 +48,21 @@ def search_shape(query: str, opened: Opened, hits: list[Hit]) -> Json:
         "corpus": opened.card.corpus,
         "embedder": opened.card.embedder if opened.embedder else None,
         "retriever": opened.retriever.name,
+        **_further_choices(opened),
         "hits": [hit_shape(hit) for hit in hits],
     }
+
+
+def _further_choices(opened: Opened) -> Json:
+    """Returns the filter, the reranker and the MMR of a search, each only where it has one."""
+    asked: Json = {}
+    if opened.filter:
+        asked["filter"] = {name: value for name, value in asdict(opened.filter).items() if value}
+    if opened.reranker:
+        asked["reranker"] = opened.reranker.spec.name
+    if opened.mmr is not None:
+        asked["mmr"] = opened.mmr
+    return asked
 
 
 def answer_shape(answer: Answer) -> Json:
@@ -61,6 +74,21 @@ def answer_shape(answer: Answer) -> Json:
     }
 
 
+def written_shape(answer: Answer, llm: str, failure: Exception | None = None) -> Json:
+    """Returns what `rag ask --llm --json` adds to an answer; `usage` is null where the model was not asked.
+
+    `weak_citations` counts those whose chunk shares nothing with what they are cited for; `failure` says why the answer
+    ends in its middle.
+    """
+    shape: Json = {
+        "llm": llm,
+        "usage": asdict(answer.usage) if answer.usage else None,
+        "dropped_citations": answer.dropped_citations,
+        "weak_citations": sum(citation.weak for citation in answer.citations),
+    }
+    return shape if failure is None else {**shape, "failure": str(failure)}
+
+
 def card_shape(card: IndexCard) -> Json:
     """Returns an index card as `rag indexes --json` prints it: all of it but the calibration of abstention."""
-    return {name: value for name, value in asdict(card).items() if name != "noise"}
+    return {name: value for name, value in asdict(card).items() if name not in ("noise", "scale")}

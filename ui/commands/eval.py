@@ -45,11 +45,13 @@ def command(
     from eval.tasks.registry import detect_family
     from eval.tasks.retrieval import load_retrieval_task
     from ui.evaluating import SEED, Evaluation, check_embedders, check_out
+    from ui.labelling import refresh_tasks
 
     settings = settings_of(context)
     check_embedders(settings, embedders)
     if out:
         check_out(out)
+    refresh_tasks(settings.home, tasks)
     for folder in tasks:
         detect_family(folder, family)
     loaded = [load_retrieval_task(folder, split) for folder in tasks]
