@@ -13,7 +13,7 @@ from rag.abstentions import ABSTENTION as ABSTENTION
 from rag.abstentions import abstention
 from rag.answerability import Answerability
 from rag.embedders.spec import Embedder
-from rag.schema import Answer, AnswerPart, Citation, Hit, Turn, Vectors
+from rag.schema import Answer, AnswerPart, Chunk, Citation, Hit, Turn, Vectors
 from rag.sentences import one_line, sentence_spans
 from rag.tokens import tokens
 
@@ -119,14 +119,23 @@ class ExtractiveAnswerer:
 
 
 def _sentences(hits: Sequence[Hit]) -> list[_Sentence]:
-    """Collects the sentences of the hits; one that chunk overlap or boilerplate repeats is taken once."""
+    """Collects the sentences of the hits; one that chunk overlap or boilerplate repeats is taken once.
+
+    The rest of a sentence that began before its chunk is taken only where there is nothing else.
+    """
     found: dict[str, _Sentence] = {}
+    rests: dict[str, _Sentence] = {}
     for hit in hits:
         for start, end in sentence_spans(hit.chunk.text):
             sentence = _Sentence(hit, start, end)
             if not NO_ANSWER.match(sentence.text):
-                found.setdefault(one_line(sentence.text), sentence)
-    return list(found.values())
+                (rests if _began_before(hit.chunk, start) else found).setdefault(one_line(sentence.text), sentence)
+    return list((found or rests).values())
+
+
+def _began_before(chunk: Chunk, start: int) -> bool:
+    """Tells whether a sentence is the rest of one: chunks that overlap begin anywhere."""
+    return chunk.start > 0 and not chunk.text[:start].strip() and chunk.text[start].islower()
 
 
 def _likeness(chosen: Sequence[int], sentences: Sequence[_Sentence], vectors: Vectors | None) -> NDArray[np.float32]:

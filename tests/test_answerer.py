@@ -159,6 +159,20 @@ def test_lists_of_sources_and_questions_are_not_quoted(tmp_path, ingest):
 # --- coverage
 
 
+def test_the_rest_of_a_sentence_that_began_before_its_chunk_is_not_quoted(tmp_path, ingest):
+    sentence = "The harbour of the {} island freezes in January and its ferries wait for the icebreaker until April."
+    islands = ("northern", "southern", "western", "eastern", "largest", "smallest", "nearest", "farthest")
+    write(tmp_path / "docs", "ice.txt", " ".join(sentence.format(island) for island in islands))
+    write(tmp_path / "docs", "ferry.txt", "Ferries wait for the icebreaker in every winter.")
+    made = ingest(tmp_path / "docs", chunker="recursive-80-20")
+    opened = Reader(made.library, made.settings).open("c", retriever="lexical")
+    question = "When do the ferries wait for the icebreaker?"
+    hits = opened.retriever.retrieve(question, 8)
+    assert any(hit.chunk.text[0].islower() for hit in hits)
+    answer = whole(opened.answerer().answer(question, hits))
+    assert answer.citations and not any(citation.quote[0].islower() for citation in answer.citations)
+
+
 @pytest.fixture(scope="module")
 def answerability(small_library):
     return Reader(small_library.library, small_library.settings).open("small", retriever="lexical").answerability

@@ -108,6 +108,7 @@ def test_an_example_question_is_asked_by_a_click(open_page):
 
 
 def test_markup_in_documents_and_questions_is_text(open_page, outside):
+    outside.paths.clear()  # other tests show there that an attack works where nothing stops it
     page = open_page()
     hostile = HOSTILE.format(url=outside.url).splitlines()[2]
     answer = ask(page, f"What is the zeppelin password? {hostile}")
