@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Connection
@@ -82,6 +82,16 @@ class ChatTable:
             (user, corpus, most),
         )
         return [row[0] for row in rows]
+
+    def count_showing(self, document_ids: Sequence[str]) -> int:
+        """Counts the conversations of all users that keep passages of any of the documents."""
+        showing: set[str] = set()
+        for document_id in document_ids:
+            rows = self._database.query(
+                "SELECT DISTINCT chat FROM chat_turns WHERE INSTR(record, ?) > 0", (document_id,)
+            )
+            showing.update(chat for (chat,) in rows)
+        return len(showing)
 
     # --- writing
 

@@ -4,7 +4,7 @@ A label names its passage by the document's source and by the passage's own text
 whenever the document does. So a label outlives a new version of its document, another chunker, and the document itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Connection
@@ -147,6 +147,12 @@ class LabelTable:
             values,
         )
         return [Label(*row) for row in rows]
+
+    def count_of(self, corpus: str, sources: Sequence[str]) -> int:
+        """Counts the labels that keep passages of any of a corpus's documents."""
+        query = """SELECT COUNT(*) FROM labels l JOIN label_tasks t ON t.name = l.task
+                   WHERE t.corpus = ? AND l.source = ? AND l.span != ''"""
+        return sum(int(self._database.query(query, (corpus, source)).fetchone()[0]) for source in sources)
 
     def of_question(self, task: str, question: str) -> list[Label]:
         """Returns what was judged for a question, by whomever; nothing where it, or the task, is not there yet."""

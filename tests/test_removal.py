@@ -6,8 +6,11 @@ from cli_contract import one_line
 from file_builders import write
 from ingest.removal import remove
 from pipeline_results import HASH, WORDLLAMA, ledger, reasons, statuses, texts_in
+from rag.chats import ChatTable
 from rag.coverage import chunk_lengths, coverage, languages
 from rag.errors import UsageError
+from rag.labels import LabelTable
+from rag.library import Library
 from ui.ingesting import backfill, ingest_paths
 
 
@@ -53,6 +56,21 @@ def test_remove_on_the_command_line(rag, copied):
     assert "bread.txt" not in rag("--home", home, "search", "sourdough", "--retriever", "lexical").out
     assert rag("--home", home, "doctor").status == 0
     one_line(rag("--home", home, "remove", "bread.txt"), 2, "No document 'bread.txt' in the corpus 'small'")
+
+
+def test_remove_tells_what_else_keeps_the_passages(rag, copied):
+    home = copied()
+    library = Library(home)
+    document = library.document(library.sources("small")["bread.txt"])
+    chats = ChatTable(library.database)
+    for shown in (document.id, document.id, "another"):
+        chats.save("", chats.begin("", "Why?"), None, "small", "Why?", {"hits": [{"document_id": shown}]})
+    LabelTable(library.database).judge("small", "Why?", "bread.txt", document.text[:20], 0, 1, "thumb", "")
+    library.close()
+    removed = rag("--home", home, "remove", "bread.txt")
+    assert (removed.status, removed.out) == (0, "small: 1 documents removed\n")
+    assert "note: 2 saved conversations" in removed.err and "note: 1 labels" in removed.err
+    assert "note:" not in rag("--home", home, "remove", "capitals.csv").err
 
 
 def test_backfill_embeds_stored_documents_without_their_files(docs, ingest):
