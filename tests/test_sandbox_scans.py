@@ -22,7 +22,7 @@ for _ in range(PAGES):
     time.sleep(0.4)
     write_frame(replies, {"status": "page recognised"})
 time.sleep(PAUSE)
-document = {"title": "", "text": "read", "pages": [], "headings": [], "warnings": []}
+document = {"title": "", "text": "read", "date": "", "pages": [], "headings": [], "warnings": []}
 write_frame(replies, {"status": "document", "format": "pdf", "content_hash": "x", "document": document})
 time.sleep(60)
 """

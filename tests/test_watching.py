@@ -14,7 +14,7 @@ from file_builders import write
 from rag.library import Library
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 180
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -22,7 +22,12 @@ def watching(tmp_path, docs):
     """A running `rag ingest --watch` over the folder, with its library inside the folder that it watches."""
     command = [sys.executable, "-m", "ui.cli", "--home", str(docs / "library"), "ingest", str(docs)]
     process = subprocess.Popen(
-        [*command, "--embedder", "hash", "--watch"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--embedder", "hash", "--watch"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     lines = []
     threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")), daemon=True).start()
