@@ -18,6 +18,7 @@ import numpy as np
 from rag.embedders import failures
 from rag.embedders.calls import Answer, Call, Patience
 from rag.embedders.failures import RequestError
+from rag.embedders.remote import NO_KEY, NO_TEXT
 from rag.embedders.vendors import VENDORS
 from rag.errors import MissingDependencyError, RagError
 from rag.keys import MissingKeyError, Secret, find_key, mask
@@ -33,9 +34,6 @@ MOST = {"cohere": 1000, "voyage": 1000, "tei": 32}
 
 SEARCH_PASSAGES = 100
 """What counts as one search for Cohere, where it does not say how many it billed."""
-
-NO_TEXT = "."
-NO_KEY = "-"
 
 log = logging.getLogger(__name__)
 
