@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.query import DATA
 from benchmarks.tables import Table
 from eval.comparisons import TaskComparisons, compare
-from eval.runner import EvalRow, evaluate
+from eval.rows import EvalRow
+from eval.runner import evaluate
 from eval.tasks.retrieval import load_retrieval_task
 from rag.fusion import FUSIONS
 from rag.library import Library

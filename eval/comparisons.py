@@ -1,12 +1,12 @@
 """Every row of a task against every other: paired differences, intervals, tests, and who is tied with the leader."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
-from eval.metrics import RETRIEVAL_METRICS
-from eval.runner import EvalRow
+from eval.measures import MAIN_METRICS
+from eval.rows import EvalRow
 from eval.statistics import holm, paired_interval, sign_flip_test
 
 ALPHA = 0.05
@@ -73,14 +73,18 @@ class TaskComparisons:
         return next((pair for pair in self.compared if {pair.a, pair.b} == wanted), None)
 
 
-def compare(rows: Sequence[EvalRow], seed: int, metric: str = RETRIEVAL_METRICS[0]) -> TaskComparisons:
+def compare(
+    rows: Sequence[EvalRow], seed: int, metric: str | None = None, gold: Mapping[str, float] | None = None
+) -> TaskComparisons:
     """Compares all pairs of rows of one task; p values are corrected by Holm over all of them.
 
-    Raises ValueError for no rows, or for rows of several tasks.
+    The metric is the main one of the task's family unless it is named; `gold` are the labels of the items, for those
+    metrics that need them. Raises ValueError for no rows, or for rows of several tasks.
     """
     tasks = {row.task for row in rows}
     if len(tasks) != 1:
         raise ValueError(f"the rows of one task are compared at a time, not of {sorted(tasks)}")
+    metric = metric or MAIN_METRICS[rows[0].family]
     measured: list[Comparison] = []
     refused: list[NotComparable] = []
     for a, b in combinations(range(len(rows)), 2):
@@ -109,7 +113,7 @@ def _rank(rows: Sequence[EvalRow], metric: str) -> tuple[int, ...]:
     def key(position: int) -> tuple[float, str, str]:
         row = rows[position]
         values = row.per_query.get(metric)
-        return (-fmean(values.values()) if values else 1.0, row.label, row.chunker)
+        return (-fmean(values.values()) if values else 1.0, row.label, row.chunker or "")
 
     return tuple(sorted(range(len(rows)), key=key))
 

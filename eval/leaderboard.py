@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from eval.comparisons import TOO_FEW, TaskComparisons
-from eval.runner import EvalRow
+from eval.results import TaskResults
+from eval.rows import EvalRow
 from eval.statistics import PERMUTATIONS, RESAMPLES
 from eval.summaries import MetricSummary, RowSummary
 from eval.tasks.retrieval import RetrievalTask
+from eval.tasks.task import Task
 
 WIDTH = 100
 TIED = "="
@@ -20,13 +22,11 @@ _UNKNOWN = "-"
 _NARROWEST = 6
 
 
-def render(task: RetrievalTask, compared: TaskComparisons, summaries: Sequence[RowSummary], seed: int) -> str:
-    """Returns the leaderboard of one task, at most 100 columns wide, ending in a line break.
-
-    `summaries` belong to the rows of `compared`, in the same order.
-    """
+def render(results: TaskResults, seed: int) -> str:
+    """Returns the leaderboard of one task, at most 100 columns wide, ending in a line break."""
+    task, compared, summaries = results.task, results.compared, results.summaries
     parts = [
-        f"{task.name} ({task.split}): {len(task.queries)} queries",
+        f"{task.name} ({task.split}): {len(task.items)} queries",
         _table(_header(compared), _body(compared, summaries), elastic=(2, 4)),
         _fill(_legend(compared) + verdict(compared)),
         *_kind_tables(task, compared, summaries),
@@ -84,8 +84,8 @@ def _body(compared: TaskComparisons, summaries: Sequence[RowSummary]) -> list[li
                 TIED if at in compared.not_separable else "",
                 str(rank),
                 row.embedder or _UNKNOWN,
-                row.retriever,
-                row.chunker,
+                row.retriever or _UNKNOWN,
+                row.chunker or _UNKNOWN,
                 _with_interval(metrics.get(compared.metric)),
                 *(_number(metrics[name].value) if name in metrics else _UNKNOWN for name in _PLAIN_METRICS),
                 _UNKNOWN if latency is None else f"{latency:.1f}",
@@ -110,17 +110,19 @@ def _legend(compared: TaskComparisons) -> str:
     return f"{TIED} not separable from the leader. " if compared.not_separable else ""
 
 
-def _footnote(task: RetrievalTask, seed: int) -> str:
-    left_out = f"{len(task.left_out)} left out without a relevant document in this split"
-    unanswerable = f"{len(task.unanswerable)} unanswerable"
+def _footnote(task: Task, seed: int) -> str:
+    scored = f"{len(task.items)} queries scored"
+    if isinstance(task, RetrievalTask):
+        scored += f", {len(task.left_out)} left out without a relevant document in this split"
+        scored += f", {len(task.unanswerable)} unanswerable"
     return (
-        f"{len(task.queries)} queries scored, {left_out}, {unanswerable}. Intervals: BCa bootstrap, {RESAMPLES:,} "
+        f"{scored}. Intervals: BCa bootstrap, {RESAMPLES:,} "
         f"resamples. Verdict: sign-flip permutation test, {PERMUTATIONS:,} permutations, Holm over all pairs, 5 %. "
         f"Seed {seed}."
     )
 
 
-def _kind_tables(task: RetrievalTask, compared: TaskComparisons, summaries: Sequence[RowSummary]) -> list[str]:
+def _kind_tables(task: Task, compared: TaskComparisons, summaries: Sequence[RowSummary]) -> list[str]:
     """Returns the main metric by kind of query, in several tables where one would be too wide; none without kinds."""
     kinds = sorted({kind for summary in summaries for kind in summary.kinds})
     if not kinds:

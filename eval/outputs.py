@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from eval.comparisons import TaskComparisons
-from eval.runner import EvalRow
+from eval.results import Results
+from eval.rows import EvalRow
 from eval.statistics import CONFIDENCE, PERMUTATIONS, RESAMPLES
 from eval.summaries import MetricSummary, RowSummary
 from eval.tasks.retrieval import RetrievalTask
+from eval.tasks.task import Task
 from rag.errors import UsageError
 
 LEXICAL = "bm25"
@@ -30,27 +31,18 @@ _UNSAFE_IN_FILE_NAMES = re.compile(r'[\s/\\:*?"<>|%\x00-\x1f]')
 _WHITE_SPACE = re.compile(r"\s")
 
 
-def write_outputs(
-    folder: Path,
-    tasks: Sequence[RetrievalTask],
-    comparisons: Sequence[TaskComparisons],
-    summaries: Mapping[str, Sequence[RowSummary]],
-    seed: int,
-    provenance: Mapping[str, Any] | None = None,
-) -> tuple[Path, ...]:
+def write_outputs(folder: Path, results: Results) -> tuple[Path, ...]:
     """Writes all files and returns their paths.
 
-    `comparisons` holds the rows of each task, `summaries` those rows' summaries by task name, in the same order. Raises
-    UsageError when two rows would share the name of a run file.
+    Raises UsageError when two rows would share the name of a run file.
     """
-    rows = [row for compared in comparisons for row in compared.rows]
-    names = _run_names(rows)
-    results = results_document(tasks, comparisons, summaries, seed, provenance)
+    ranked = [row for row in results.rows if row.retriever]
+    names = _run_names(ranked)
     texts = {
-        "results.json": _json(results),
-        "comparisons.json": _json(comparisons_document(comparisons)),
-        "leaderboard.csv": _csv(comparisons, summaries),
-        **{f"runs/{name}": trec_lines(row) for name, row in zip(names, rows, strict=True)},
+        "results.json": _json(results_document(results)),
+        "comparisons.json": _json(comparisons_document(results)),
+        "leaderboard.csv": _csv(results),
+        **{f"runs/{name}": trec_lines(row) for name, row in zip(names, ranked, strict=True)},
     }
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -58,24 +50,14 @@ def write_outputs(
     return tuple(folder / name for name in texts)
 
 
-def results_document(
-    tasks: Sequence[RetrievalTask],
-    comparisons: Sequence[TaskComparisons],
-    summaries: Mapping[str, Sequence[RowSummary]],
-    seed: int,
-    provenance: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+def results_document(results: Results) -> dict[str, Any]:
     """Returns what results.json holds: rows with metrics, values by query and costs, and where they come from."""
-    rows = [
-        (row, summary)
-        for compared in comparisons
-        for row, summary in zip(compared.rows, summaries[compared.task], strict=True)
-    ]
+    rows = [pair for each in results.tasks for pair in zip(each.rows, each.summaries, strict=True)]
     return {
         "rows": [_row_document(row, summary) for row, summary in rows],
         "provenance": {
-            **_sorted(provenance or {}),
-            "tasks": {task.name: _task_document(task) for task in tasks},
+            **_sorted(results.provenance),
+            "tasks": {each.task.name: _task_document(each.task) for each in results.tasks},
             "indexes": [{**_row_key(row), "task": row.task, **_sorted(row.provenance)} for row, _ in rows],
             "protocol": {
                 "confidence": CONFIDENCE,
@@ -85,7 +67,7 @@ def results_document(
                 "multiple_comparisons": "Holm over all pairs of a task",
                 "permutations": PERMUTATIONS,
                 "resamples": RESAMPLES,
-                "seed": seed,
+                "seed": results.seed,
                 "test": "two-sided sign-flip permutation test of the mean paired difference",
                 "ties": "score as float32, then id, both descending (trec_eval)",
                 "trec_ids": "white space percent-encoded"
@@ -97,7 +79,7 @@ def results_document(
     }
 
 
-def comparisons_document(comparisons: Sequence[TaskComparisons]) -> dict[str, Any]:
+def comparisons_document(results: Results) -> dict[str, Any]:
     """Returns what comparisons.json holds: for every task all pairs, those not comparable, the leader, and who ties."""
     return {
         "tasks": [
@@ -130,7 +112,7 @@ def comparisons_document(comparisons: Sequence[TaskComparisons]) -> dict[str, An
                     for pair in compared.not_comparable
                 ],
             }
-            for compared in comparisons
+            for compared in (each.compared for each in results.tasks)
         ]
     }
 
@@ -176,34 +158,41 @@ def _metric_document(metric: MetricSummary) -> dict[str, float | int | None]:
     return document | {name: value for name, value in extra.items() if value is not None}
 
 
-def _task_document(task: RetrievalTask) -> dict[str, Any]:
+def _task_document(task: Task) -> dict[str, Any]:
     counts: dict[str, int] = {}
     for kind in task.kinds.values():
         if kind:
             counts[kind] = counts.get(kind, 0) + 1
-    return {
-        "corpus": task.corpus,
+    document = {
         "digest": task.digest,
+        "family": task.family,
         "kinds": _sorted(counts),
-        "left_out": len(task.left_out),
-        "queries": len(task.queries),
+        "queries": len(task.items),
         "split": task.split,
-        "unanswerable": len(task.unanswerable),
     }
+    if isinstance(task, RetrievalTask):
+        document |= {
+            "corpus": task.corpus,
+            "left_out": len(task.left_out),
+            "unanswerable": len(task.unanswerable),
+        }
+    return _sorted(document)
 
 
-def _csv(comparisons: Sequence[TaskComparisons], summaries: Mapping[str, Sequence[RowSummary]]) -> str:
+def _csv(results: Results) -> str:
     """Returns the leaderboard as a spreadsheet, best row of each task first; empty cells are unknown values."""
-    metric_names = list(dict.fromkeys(name for rows in summaries.values() for row in rows for name in row.metrics))
-    cost_names = list(dict.fromkeys(name for compared in comparisons for row in compared.rows for name in row.cost))
+    summaries = [summary for each in results.tasks for summary in each.summaries]
+    metric_names = list(dict.fromkeys(name for summary in summaries for name in summary.metrics))
+    cost_names = list(dict.fromkeys(name for row in results.rows for name in row.cost))
     bounds = [f"{name} {bound}" for name in metric_names for bound in ("ci_low", "ci_high")]
     key_names = ["task", "rank", "not_separable_from_leader", "embedder", "retriever", "chunker"]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*key_names, *metric_names, *bounds, *cost_names], lineterminator="\n")
     writer.writeheader()
-    for compared in comparisons:
+    for each in results.tasks:
+        compared = each.compared
         for rank, at in enumerate(compared.ranking, start=1):
-            row, summary = compared.rows[at], summaries[compared.task][at]
+            row, summary = compared.rows[at], each.summaries[at]
             cells: dict[str, Any] = {"task": row.task, "rank": rank, **_row_key(row), **row.cost}
             cells["not_separable_from_leader"] = "yes" if at in compared.not_separable else ""
             for name, metric in summary.metrics.items():
@@ -214,7 +203,7 @@ def _csv(comparisons: Sequence[TaskComparisons], summaries: Mapping[str, Sequenc
 
 def _run_names(rows: Sequence[EvalRow]) -> list[str]:
     names = [
-        ".".join(_file_safe(part) for part in (row.task, row.embedder or LEXICAL, row.retriever)) + ".trec"
+        ".".join(_file_safe(part) for part in (row.task, row.embedder or LEXICAL, row.retriever or "")) + ".trec"
         for row in rows
     ]
     doubled = next((name for name in names if names.count(name) > 1), None)

@@ -2,22 +2,19 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
 
 import numpy as np
 
-from eval.context_metrics import ContextScore
-from eval.metrics import JUDGED, RETRIEVAL_METRICS, PerQuery, score, trec_order
+from eval.metrics import JUDGED, RETRIEVAL_METRICS, score, trec_order
+from eval.rows import COST_FIELDS, EvalRow
 from eval.tasks.retrieval import RetrievalTask
 from rag.errors import RagError
-from rag.schema import Run, Scored
+from rag.schema import Scored
 
 DEPTH = 1000
 """How many chunks are asked for, trec_eval's customary depth."""
-
-COST_FIELDS = ("embed_seconds", "query_ms_p50", "bytes_per_vector", "usd")
 
 _TIMED_QUERIES = 50
 _TIMED_DEPTH = 10
@@ -34,32 +31,6 @@ class Ranker(Protocol):
     def rank(self, queries: Sequence[str], k: int) -> list[list[Scored]]:
         """Returns for every query at most k chunks."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class EvalRow:
-    """One row of the leaderboard: a retriever's run on a task with its scores, costs and the card of its index.
-
-    `embedder` is None for lexical search. `task_digest` identifies the queries and judgements that were used. `context`
-    holds RAGAS' context metrics where they were asked for.
-    """
-
-    task: str
-    family: str
-    embedder: str | None
-    retriever: str
-    chunker: str
-    run: Run
-    per_query: PerQuery
-    cost: Mapping[str, float | None]
-    task_digest: str
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    context: Mapping[str, ContextScore] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """The row's name in a sentence, such as `hybrid minilm`, or `lexical`."""
-        return f"{self.retriever} {self.embedder}" if self.embedder else self.retriever
 
 
 def evaluate(

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from eval.context_metrics import ContextScore
-from eval.metrics import RETRIEVAL_METRICS, attainable
-from eval.runner import EvalRow
+from eval.measures import MAIN_METRICS
+from eval.metrics import attainable
+from eval.rows import EvalRow
 from eval.statistics import mean_interval
 from eval.tasks.retrieval import RetrievalTask
+from eval.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,11 @@ class RowSummary:
     kinds: Mapping[str, float]
 
 
-def summarise(row: EvalRow, task: RetrievalTask, seed: int) -> RowSummary:
+def summarise(row: EvalRow, task: Task, seed: int) -> RowSummary:
     """Summarises one row; kinds stay empty for a task without them."""
-    metrics = {name: _of_ranking(name, values, task, seed) for name, values in row.per_query.items()}
+    metrics = {name: _of_items(name, values, task, seed) for name, values in row.per_query.items()}
     metrics |= {name: _of_context(score, seed) for name, score in row.context.items()}
-    main = row.per_query.get(RETRIEVAL_METRICS[0], {})
+    main = row.per_query.get(MAIN_METRICS[row.family], {})
     kinds: dict[str, list[float]] = {}
     for query_id, value in main.items():
         if kind := task.kinds.get(query_id):
@@ -47,9 +49,10 @@ def summarise(row: EvalRow, task: RetrievalTask, seed: int) -> RowSummary:
     return RowSummary(metrics, {kind: fmean(kinds[kind]) for kind in sorted(kinds)})
 
 
-def _of_ranking(name: str, values: Mapping[str, float], task: RetrievalTask, seed: int) -> MetricSummary:
-    interval = mean_interval([values[query_id] for query_id in sorted(values)], seed)
-    return MetricSummary(interval.value, interval.low, interval.high, attainable=attainable(task.qrels, name))
+def _of_items(name: str, values: Mapping[str, float], task: Task, seed: int) -> MetricSummary:
+    interval = mean_interval([values[item] for item in sorted(values)], seed)
+    highest = attainable(task.qrels, name) if isinstance(task, RetrievalTask) else None
+    return MetricSummary(interval.value, interval.low, interval.high, attainable=highest)
 
 
 def _of_context(score: ContextScore, seed: int) -> MetricSummary:

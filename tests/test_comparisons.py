@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 
 from eval.comparisons import A_BETTER, B_BETTER, NOT_SEPARABLE, TOO_FEW, compare
-from eval.runner import EvalRow
+from eval.rows import EvalRow
 from eval.statistics import holm
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from eval.comparisons import compare
 from eval.leaderboard import render, verdict
-from eval.runner import EvalRow
-from eval.summaries import summarise
+from eval.results import conclude
+from eval.rows import EvalRow
 from eval.tasks.retrieval import RetrievalTask
 
 METRICS = ("nDCG@10", "R@100", "RR@10", "AP", "P@5")
@@ -48,7 +48,7 @@ ROWS = [
 
 
 def show(rows, task):
-    return render(task, compare(rows, seed=1), [summarise(row, task, seed=1) for row in rows], seed=1)
+    return render(conclude([(task, rows)], seed=1).tasks[0], seed=1)
 
 
 def test_the_table_ranks_rows_with_intervals_and_marks_ties():

@@ -7,12 +7,11 @@ import ir_measures
 import numpy as np
 import pytest
 
-from eval.comparisons import compare
 from eval.context_metrics import ContextScore
 from eval.metrics import JUDGED, RETRIEVAL_METRICS, score
 from eval.outputs import trec_lines, write_outputs
-from eval.runner import COST_FIELDS, EvalRow
-from eval.summaries import summarise
+from eval.results import conclude
+from eval.rows import COST_FIELDS, EvalRow
 from eval.tasks.retrieval import RetrievalTask
 from rag.errors import UsageError
 
@@ -58,9 +57,7 @@ def make_rows():
 
 
 def write(folder, rows):
-    compared = compare(rows, seed=1)
-    summaries = {"toy": [summarise(row, TASK, seed=1) for row in rows]}
-    return write_outputs(folder, [TASK], [compared], summaries, 1, {"machine": "a laptop"})
+    return write_outputs(folder, conclude([(TASK, rows)], seed=1, provenance={"machine": "a laptop"}))
 
 
 def load(path):

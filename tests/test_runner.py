@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from eval.runner import EvalRow, evaluate, fold_to_documents
+from eval.rows import EvalRow
+from eval.runner import evaluate, fold_to_documents
 from eval.tasks.retrieval import RetrievalTask
 from rag.errors import RagError
 from rag.schema import Scored

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval.context_metrics import score_contexts
-from eval.runner import EvalRow, evaluate
+from eval.rows import EvalRow
+from eval.runner import evaluate
 from eval.tasks.retrieval import RetrievalTask, check_documents
+from eval.tasks.task import Task
 from rag.cards import IndexCard
 from rag.errors import LibraryLockedError, RagError, UsageError, unknown_name
 from rag.index import open_chroma, recall
@@ -38,13 +40,15 @@ class Evaluation:
 
     def rows(
         self,
-        task: RetrievalTask,
+        task: Task,
         embedders: Sequence[str],
         retrievers: Sequence[str],
         chunker: str | None = None,
         with_ragas: bool = True,
     ) -> list[EvalRow]:
         """Evaluates every retriever under every embedder, lexical once; indexes first what is not indexed yet."""
+        if not isinstance(task, RetrievalTask):
+            raise TypeError(f"{task.family} tasks retrieve nothing")
         for name in retrievers:
             if name not in NAMES:
                 raise unknown_name("retriever", name, NAMES)

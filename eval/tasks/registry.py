@@ -1,10 +1,12 @@
 """Which task family a folder holds, told by its files; a new family is one layout here and one file beside this one."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.tasks.retrieval import load_retrieval_task
+from eval.tasks.task import Task
 from rag.errors import UsageError, unknown_name
 
 
@@ -42,8 +44,8 @@ LAYOUTS: Mapping[str, tuple[Layout, ...]] = {
 }
 """Task families in the order in which a folder is tried; the first that fits is the folder's, unless one is named."""
 
-BUILT = frozenset({"retrieval"})
-"""The families that this version evaluates."""
+LOADERS: Mapping[str, Callable[[Path, str], Task]] = {"retrieval": load_retrieval_task}
+"""What reads the folder of each family that this version evaluates, given the folder and the split."""
 
 
 def detect_family(folder: Path, family: str | None = None) -> str:
@@ -60,12 +62,17 @@ def detect_family(folder: Path, family: str | None = None) -> str:
     found = next((name for name, layouts in candidates.items() if any(layout.fits(folder) for layout in layouts)), None)
     if found is None:
         raise UsageError(f"{folder} is not a task folder. Looked for: {_describe(candidates)}.")
-    if found not in BUILT:
+    if found not in LOADERS:
         raise UsageError(
-            f"{folder} is a {found} task. This version evaluates {', '.join(sorted(BUILT))} tasks only: "
+            f"{folder} is a {found} task. This version evaluates {', '.join(sorted(LOADERS))} tasks only: "
             "leave this folder out."
         )
     return found
+
+
+def load_task(folder: Path, split: str = "test", family: str | None = None) -> Task:
+    """Reads a task folder as a task of its family, or of the named one; raises UsageError as `detect_family` does."""
+    return LOADERS[detect_family(folder, family)](folder, split)
 
 
 def _describe(candidates: Mapping[str, tuple[Layout, ...]]) -> str:

@@ -56,6 +56,21 @@ class RetrievalTask:
     answers: tuple[ExpectedAnswer, ...]
     digest: str
 
+    @property
+    def family(self) -> str:
+        """The task family."""
+        return "retrieval"
+
+    @property
+    def items(self) -> Mapping[str, str]:
+        """The scored queries."""
+        return self.queries
+
+    @property
+    def gold(self) -> Mapping[str, float]:
+        """Nothing: what is relevant stands in `qrels`."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Judgements:

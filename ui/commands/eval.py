@@ -38,12 +38,10 @@ def command(
 
     A BEIR folder (corpus.jsonl, queries.jsonl, qrels/) is indexed first where it is not yet.
     """
-    from eval.comparisons import compare
     from eval.leaderboard import render
     from eval.outputs import results_document, write_outputs
-    from eval.summaries import summarise
-    from eval.tasks.registry import detect_family
-    from eval.tasks.retrieval import load_retrieval_task
+    from eval.results import conclude
+    from eval.tasks.registry import load_task
     from ui.evaluating import SEED, Evaluation, check_embedders, check_out
     from ui.labelling import refresh_tasks
 
@@ -52,27 +50,21 @@ def command(
     if out:
         check_out(out)
     refresh_tasks(settings.home, tasks)
-    for folder in tasks:
-        detect_family(folder, family)
-    loaded = [load_retrieval_task(folder, split) for folder in tasks]
+    loaded = [load_task(folder, split, family) for folder in tasks]
 
     def say(line: str) -> None:
         click.echo(line, err=True)
 
     with opened_library(settings, create=True) as library:
         evaluation = Evaluation(library, settings, say)
-        compared = [compare(evaluation.rows(task, embedders, retrievers, chunker, ragas), SEED) for task in loaded]
-    summaries = {
-        task.name: [summarise(row, task, SEED) for row in rows.rows]
-        for task, rows in zip(loaded, compared, strict=True)
-    }
-    provenance = {"library": "exact search over the vectors stored in library.db"}
+        evaluated = [(task, evaluation.rows(task, embedders, retrievers, chunker, ragas)) for task in loaded]
+    results = conclude(evaluated, SEED, {"library": "exact search over the vectors stored in library.db"})
     if out:
-        write_outputs(out, loaded, compared, summaries, SEED, provenance)
+        write_outputs(out, results)
     if as_json:
-        print_json(results_document(loaded, compared, summaries, SEED, provenance))
+        print_json(results_document(results))
         return
-    for task, rows in zip(loaded, compared, strict=True):
-        click.echo(render(task, rows, summaries[task.name], SEED))
+    for each in results.tasks:
+        click.echo(render(each, SEED))
     if out:
         click.echo(f"written to {out}")
