@@ -1,11 +1,14 @@
 """The Library tab in a real browser: folders are dropped, jobs watched, cancelled and resumed, documents opened."""
 
 import re
+from contextlib import closing
 
 import pytest
 
 from browser_app import start, stop
 from file_builders import make_pdf, write
+from rag.labels import LabelTable
+from rag.library import Library
 
 expect = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed").expect
 pytestmark = pytest.mark.browser
@@ -151,10 +154,13 @@ def test_a_removed_document_is_gone_after_a_question(open_page, url, home, folde
     page = library(open_page, url, "removed")
     drop(page, folder)
     expect(page.locator(".lib-source")).to_have_count(3, timeout=60_000)
+    with closing(Library(home)) as opened:
+        labels = LabelTable(opened.database)
+        labels.judge("removed", "How hot?", "papers/deep/er/tea.txt", "eighty degrees", 0, 1, "thumb", "")
     remove = page.get_by_role("button", name="Remove papers/deep/er/tea.txt")
     remove.click()
     question = page.get_by_role("dialog", name="Remove this document?")
-    expect(question).to_contain_text("Its uploaded copy is deleted too.")
+    expect(question).to_contain_text("Its uploaded copy is deleted too. 1 label still holds what is removed")
     question.get_by_role("button", name="Keep it").click()
     expect(page.locator(".lib-source")).to_have_count(3)
     remove.click()

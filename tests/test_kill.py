@@ -14,7 +14,7 @@ from killing import EMBEDDERS, PARTS, Killed, never_twice, write_notes
 from rag.library import Library
 from ui.cli import run
 
-SHARED = Path(__file__).parents[2] / "shared" / "documents"
+SHARED = (Path(__file__).resolve().parents[2] / "shared" / "documents").resolve()  # as the ledger writes paths
 FILES = 120
 VECTORS = FILES * PARTS * len(EMBEDDERS)
 

@@ -69,7 +69,7 @@ def test_remove_tells_what_else_keeps_the_passages(rag, copied):
     library.close()
     removed = rag("--home", home, "remove", "bread.txt")
     assert (removed.status, removed.out) == (0, "small: 1 documents removed\n")
-    assert "note: 2 saved conversations" in removed.err and "note: 1 labels" in removed.err
+    assert "note: 2 saved conversations" in removed.err and "note: 1 label " in removed.err
     assert "note:" not in rag("--home", home, "remove", "capitals.csv").err
 
 

@@ -173,12 +173,15 @@ const endTransfer = () => {
 
 // --- asking before something goes
 
-const remove = async ({ source, chunks, uploaded }) => {
+const remove = ({ source, name, chunks, uploaded }) => attempt(async () => {
+  const asked = new URLSearchParams({ corpus: corpus(), source });
+  const { notes } = await (await fetched(`kept?${asked}`)).json();
   const copy = "Its uploaded copy is deleted too.";
   const own = "The file stays on the disk; a later ingest of its folder leaves it out.";
-  const text = `“${source}” and its ${Number(chunks).toLocaleString("en")} chunks leave “${corpus()}” under every embedder. ${uploaded === "true" ? copy : own}`;
-  if (await confirmed("Remove this document?", text, "Remove")) await attempt(() => post("remove", { corpus: corpus(), sources: [source] }));
-};
+  const leaves = `“${name}” and its ${Number(chunks).toLocaleString("en")} chunks leave “${corpus()}” under every embedder.`;
+  const text = [leaves, uploaded === "true" ? copy : own, ...notes].join(" ");
+  if (await confirmed("Remove this document?", text, "Remove")) await post("remove", { corpus: corpus(), sources: [source] });
+});
 
 // --- building an index; what costs money, or sends text away, is asked about first
 

@@ -194,7 +194,7 @@ def _row_html(each: Listed, view: View) -> str:
         f'{shown(name)}</a><span class="lib-source" title="{shown(each.path)}">{shown(each.source)}</span>'
         f'<span class="lib-brief">{escaped(format_label(each.format))} · {count_text(each.chunks, "chunk")}</span>'
         f'{note}</td>{rest}<td class="lib-act"><button type="button" class="lib-icon" data-action="remove" '
-        f'data-source="{escaped(each.source)}" data-chunks="{each.chunks}" '
+        f'data-source="{escaped(each.source)}" data-name="{shown(each.source)}" data-chunks="{each.chunks}" '
         f'data-uploaded="{str(each.source in view.uploaded).lower()}" aria-label="Remove {shown(each.source)}" '
         'title="Remove">&#215;</button></td></tr>'
     )

@@ -19,6 +19,7 @@ from ui.document_html import document_html
 from ui.holding import Holding
 from ui.job_html import job_html
 from ui.jobs import IngestJobs, JobRunningError, Kind, Order
+from ui.kept_passages import kept_notes
 from ui.library_html import parts_html, shell_html
 from ui.library_view import Viewer
 from ui.uploads import UploadError, clear_stale, store, upload_folder
@@ -137,6 +138,10 @@ def _add_jobs(router: APIRouter, holding: Holding, jobs: IngestJobs, local: bool
         check_exists(path)
         order = Order(Kind.INGEST, corpus, paths=(str(path),), embedders=tuple(embedders), chunker=chunker)
         return {"job": jobs.start(order).number}
+
+    @router.get("/kept")
+    def kept(corpus: str, source: str) -> dict[str, list[str]]:
+        return {"notes": kept_notes(holding.library, holding.library.corpus_or_only(corpus), [source])}
 
     @router.post("/remove")
     def remove(corpus: Annotated[str, Body()], sources: Annotated[list[str], Body()]) -> dict[str, int]:

@@ -15,21 +15,15 @@ def command(context: click.Context, sources: tuple[str, ...], corpus: str | None
     The files themselves stay where they are. A later ingest of their folder leaves them out; one of a file's own path
     takes it back. Saved conversations and labels keep the passages that they show, and are counted.
     """
-    from rag.chats import ChatTable
-    from rag.labels import LabelTable
     from rag.lock import writer_lock
     from ui.ingesting import remove_documents
+    from ui.kept_passages import kept_notes
 
     settings = settings_of(context)
     with opened_library(settings) as library, writer_lock(settings.home):
         name = library.corpus_or_only(corpus)
-        known = library.sources(name)
-        ids = [known[source] for source in sources if source in known]
+        notes = kept_notes(library, name, sources)
         count = remove_documents(library, settings, name, sources)
-        chats = ChatTable(library.database).count_showing(ids)
-        labels = LabelTable(library.database).count_of(name, sources)
     click.echo(f"{name}: {count} documents removed")
-    if chats:
-        click.echo(f"note: {chats} saved conversations still show their passages; delete those in the chat.", err=True)
-    if labels:
-        click.echo(f"note: {labels} labels still hold their passages; delete their tasks: rag labels", err=True)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
