@@ -9,9 +9,11 @@ import math
 import os
 import shutil
 import time
+from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from sys import intern
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,7 +70,7 @@ class Bm25sEngine:
         self._count = len(passages)
         if self._empty:
             return
-        self._model.index([list(terms) for terms in passages], show_progress=False)
+        self._model.index(_numbered(passages), show_progress=False)
         if scoring == "okapi":
             self._rescale(passages)
 
@@ -154,6 +156,12 @@ def okapi_idf(frequency: Counter[str], total: int) -> dict[str, float]:
     idf = {term: math.log(total - n + 0.5) - math.log(n + 0.5) for term, n in frequency.items()}
     floor = OKAPI_EPSILON * sum(idf.values()) / len(idf)
     return {term: value if value >= 0 else floor for term, value in idf.items()}
+
+
+def _numbered(passages: Sequence[Sequence[str]]) -> tuple[list["array[int]"], dict[str, int]]:
+    """Returns each passage's terms as numbers, which take less memory than strings, and the number of each term."""
+    numbers: dict[str, int] = {}
+    return [array("i", [numbers.setdefault(term, len(numbers)) for term in terms]) for terms in passages], numbers
 
 
 def _evened(scores: NDArray[Any]) -> NDArray[np.float32]:
@@ -313,7 +321,8 @@ def _passages(library: Library, corpus: str, chunker: str) -> tuple[list[str], l
         language = languages.get(source) or usual
         read.add(language)
         ids.append(chunk_id)
-        passages.append(tokens(f"{names[source]} {text}" if source in names else text, language))
+        terms = tokens(f"{names[source]} {text}" if source in names else text, language)
+        passages.append(list(map(intern, terms)))  # one string for all the places where a term stands
     return ids, passages, sorted(read)
 
 
