@@ -12,6 +12,7 @@ from rag.database import Database
 from rag.embedders.spec import Embedder, EmbedderSpec
 from rag.errors import IndexMismatchError, IndexNotFoundError
 from rag.schema import Vectors
+from rag.text_vectors import TextVectorTable
 
 CANARY = "A canary sings the same song every morning: two plus two is four."
 
@@ -93,6 +94,7 @@ class CardTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._texts = TextVectorTable(database)
 
     def all(self, corpus: str | None = None) -> list[IndexCard]:
         """Returns the cards of one corpus, or of all, the most recently changed index first."""
@@ -144,14 +146,18 @@ class CardTable:
         """Stores the card of a new index with its canary.
 
         Raises IndexMismatchError where other weights have made vectors under the same fingerprint, in whatever corpus:
-        corpora share them.
+        corpora share them, and so do texts in no index.
         """
         for card in self.all():
             if card.fingerprint == blank.fingerprint:
                 check_embedder(card, self.canary(card), embedder)
                 self.write(blank, self.canary(card))
                 return
-        self.write(blank, embed_canary(embedder))
+        canary = embed_canary(embedder)
+        of_texts = self._texts.canary(blank.fingerprint)
+        if of_texts is not None:
+            check_canary(of_texts, canary, embedder.spec)
+        self.write(blank, canary)
 
     def write(self, card: IndexCard, canary: Vectors) -> None:
         """Stores a card, or replaces it."""
@@ -207,4 +213,15 @@ def check_embedder(card: IndexCard, stored_canary: Vectors, embedder: Embedder) 
             f"The index of corpus '{card.corpus}' under '{card.embedder}' was built with other weights: its canary has "
             f"cosine {cosine:.3f} to what '{spec.name}' gives now, where 1.000 was expected. Restore the model that "
             f"built it, or change `revision` in the embedder's entry. {remedy}"
+        )
+
+
+def check_canary(stored: Vectors, sung: Vectors, spec: EmbedderSpec) -> None:
+    """Raises IndexMismatchError where an embedder now gives the fixed text another vector than the one stored."""
+    cosine = float((stored @ sung.T)[0, 0]) if stored.shape == sung.shape else 0.0
+    if not cosine >= CANARY_COSINE:
+        raise IndexMismatchError(
+            f"The library holds vectors of '{spec.name}' that were made with other weights: the canary stored with "
+            f"them has cosine {cosine:.3f} to what '{spec.name}' gives now, where 1.000 was expected. Restore the "
+            "model that made them, change `revision` in its entry, or use another library (--home DIR)."
         )

@@ -200,6 +200,38 @@ MIGRATIONS = (
     );
     CREATE INDEX chat_turns_by_chat ON chat_turns (chat, seq)
     """,
+    """
+    CREATE TABLE text_embedders (  -- under whose fingerprints vectors of texts in no index are stored
+        fingerprint TEXT PRIMARY KEY,
+        embedder    TEXT NOT NULL,
+        canary      BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE text_spending (  -- on those vectors, written with them
+        fingerprint TEXT NOT NULL,
+        purpose     TEXT NOT NULL,  -- such as the task that they were computed for
+        passages    INTEGER NOT NULL,
+        tokens      INTEGER NOT NULL,
+        seconds     REAL NOT NULL,
+        usd         REAL NOT NULL,
+        PRIMARY KEY (fingerprint, purpose)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE holdouts (  -- sealed tasks; no reference: the tasks are folders of the user's
+        digest TEXT PRIMARY KEY,  -- of the whole test split
+        folder TEXT NOT NULL,
+        items  TEXT NOT NULL,  -- JSON: the ids that are held out
+        seed   INTEGER NOT NULL,
+        sealed TEXT NOT NULL
+    );
+    CREATE TABLE holdout_openings (  -- evaluations of held-out items
+        seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+        digest TEXT NOT NULL REFERENCES holdouts (digest),
+        user   TEXT NOT NULL,
+        time   TEXT NOT NULL,
+        rows   TEXT NOT NULL  -- JSON: what was scored
+    )
+    """,
 )
 
 ABOUT_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}

@@ -15,6 +15,7 @@ from rag.ledger import Ledger, LedgerEntry, write_entry
 from rag.passages import passage, passage_key
 from rag.schema import Chunk, Document, Heading
 from rag.spending import SpendingTable
+from rag.text_vectors import TextVectorTable
 from rag.vectors import SLICE, VectorTable
 
 FILE = "library.db"
@@ -59,6 +60,7 @@ class Library:
         self.home = home
         self.database = Database(home / FILE, read_only)
         self.vectors = VectorTable(self.database)
+        self.texts = TextVectorTable(self.database)
         self.spending = SpendingTable(self.database)
         self.cards = CardTable(self.database)
         self.ledger = Ledger(self.database)

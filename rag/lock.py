@@ -39,6 +39,14 @@ def writer_lock(home: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_held_here(home: Path) -> bool:
+    """Tells whether this very process is the library's writer, so that all its threads may write."""
+    try:
+        return bool(json.loads((home / HOLDER).read_text(encoding="utf-8"))["pid"] == os.getpid())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def holder(home: Path) -> str:
     """Describes the process that holds the library, as far as it left its name."""
     try:

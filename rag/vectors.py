@@ -1,6 +1,7 @@
 """Stored vectors, keyed by (fingerprint, sha256 of the passage): each is computed, and paid for, once."""
 
 from collections.abc import Iterator, Sequence
+from sqlite3 import Connection
 from typing import NamedTuple
 
 import numpy as np
@@ -46,9 +47,9 @@ class VectorTable:
         wanted = list(missing)
         for first in range(0, len(wanted), SLICE):
             keys = wanted[first : first + SLICE]
-            marks = ",".join("?" * len(keys))
             rows = self._database.query(
-                f"SELECT passage FROM vectors WHERE fingerprint = ? AND passage IN ({marks})", (fingerprint, *keys)
+                f"SELECT passage FROM vectors WHERE fingerprint = ? AND passage IN ({_marks(keys)})",
+                (fingerprint, *keys),
             )
             missing.difference_update(row[0] for row in rows)
         return missing
@@ -68,13 +69,19 @@ class VectorTable:
         with self._database.transaction() as connection:
             if spent:
                 write_spending(connection, *spent)
-            connection.executemany(
-                "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)",
-                (
-                    (fingerprint, key, row.astype("<f4").tobytes(), count)
-                    for key, row, count in zip(passages, vectors, tokens, strict=True)
-                ),
+            write_vectors(connection, fingerprint, passages, vectors, tokens)
+
+    def of_keys(self, fingerprint: str, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """Returns the vectors of those of the passage keys that have one under the fingerprint."""
+        found: dict[bytes, np.ndarray] = {}
+        for first in range(0, len(keys), SLICE):
+            part = keys[first : first + SLICE]
+            rows = self._database.query(
+                f"SELECT passage, vector FROM vectors WHERE fingerprint = ? AND passage IN ({_marks(part)})",
+                (fingerprint, *part),
             )
+            found.update((key, np.frombuffer(vector, dtype="<f4")) for key, vector in rows)
+        return found
 
     def of_index(self, corpus: str, chunker: str, fingerprint: str) -> tuple[list[str], Vectors]:
         """Returns the chunk ids of an index, ascending, and their vectors (n, d) in that order."""
@@ -171,3 +178,20 @@ class VectorTable:
             ).rowcount
             connection.execute("DELETE FROM trash")
         return deleted
+
+
+def write_vectors(
+    connection: Connection, fingerprint: str, keys: Sequence[bytes], vectors: Vectors, tokens: Sequence[int]
+) -> None:
+    """Stores one vector (a row) and the tokens of each passage key, inside a transaction; what is there is kept."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)",
+        (
+            (fingerprint, key, row.astype("<f4").tobytes(), count)
+            for key, row, count in zip(keys, vectors, tokens, strict=True)
+        ),
+    )
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))

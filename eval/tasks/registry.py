@@ -5,7 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.tasks.anomaly import load_anomaly_task
+from eval.tasks.chunking import load_span_task
+from eval.tasks.classification import load_classification_task
+from eval.tasks.clustering import load_clustering_task
 from eval.tasks.retrieval import load_retrieval_task
+from eval.tasks.sts import load_sts_task
 from eval.tasks.task import Task
 from rag.errors import UsageError, unknown_name
 
@@ -41,10 +46,18 @@ LAYOUTS: Mapping[str, tuple[Layout, ...]] = {
     "clustering": (_LABELLED_TEXTS,),
     "anomaly": (_LABELLED_TEXTS,),
     "sts": (Layout(("test.jsonl",), {"test.jsonl": frozenset({"sentence1", "sentence2", "score"})}),),
+    "spans": (Layout(("questions.jsonl", "corpora"), {"questions.jsonl": frozenset({"text", "corpus_id", "spans"})}),),
 }
 """Task families in the order in which a folder is tried; the first that fits is the folder's, unless one is named."""
 
-LOADERS: Mapping[str, Callable[[Path, str], Task]] = {"retrieval": load_retrieval_task}
+LOADERS: Mapping[str, Callable[[Path, str], Task]] = {
+    "retrieval": load_retrieval_task,
+    "spans": load_span_task,
+    "classification": load_classification_task,
+    "clustering": load_clustering_task,
+    "anomaly": load_anomaly_task,
+    "sts": load_sts_task,
+}
 """What reads the folder of each family that this version evaluates, given the folder and the split."""
 
 

@@ -60,6 +60,10 @@ class TorchModel:
                 )
         return vectors
 
+    def trainable(self) -> Any:
+        """Returns the SentenceTransformer itself, in float32 on its device, for what trains it."""
+        return self._model.float()
+
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Counts the tokens of whole texts, special ones included; nothing is cut off."""
         slices = (list(texts[first : first + COUNTED_AT_ONCE]) for first in range(0, len(texts), COUNTED_AT_ONCE))
