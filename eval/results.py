@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eval.comparisons import TaskComparisons, compare
+from eval.reversals import RankChanges, rank_changes
 from eval.rows import EvalRow
-from eval.summaries import RowSummary, summarise
+from eval.summaries import RowSummary, summarise_all
 from eval.tasks.task import Task
 
 
@@ -26,11 +27,15 @@ class TaskResults:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that an evaluation found; equal rows and seeds give equal results."""
+    """All that an evaluation found; equal rows and seeds give equal results.
+
+    `reversals` tells how the order changes from task to task; None where no two tasks share two contestants.
+    """
 
     tasks: tuple[TaskResults, ...]
     seed: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    reversals: RankChanges | None = None
 
     @property
     def rows(self) -> tuple[EvalRow, ...]:
@@ -43,7 +48,8 @@ def conclude(
 ) -> Results:
     """Compares and summarises the rows of each task. Raises ValueError for a task without rows."""
     tasks = tuple(
-        TaskResults(task, compare(rows, seed, gold=task.gold), tuple(summarise(row, task, seed) for row in rows))
+        TaskResults(task, compare(rows, seed, gold=task.gold), summarise_all(rows, task, seed))
         for task, rows in evaluated
     )
-    return Results(tasks, seed, provenance or {})
+    changes = rank_changes([(each.task, each.compared) for each in tasks], seed)
+    return Results(tasks, seed, provenance or {}, changes)

@@ -24,6 +24,7 @@ PROVIDERS = {
     "mistral": "rag.embedders.mistral:MistralEmbedder",
     "tei": "rag.embedders.tei:TeiEmbedder",
     "langchain": "rag.embedders.langchain:LangChainEmbedder",
+    "control": "rag.embedders.controls:ControlEmbedder",
 }
 """Each provider in a file of its own, imported when it is used: nobody waits for a client that he does not need."""
 
