@@ -1,7 +1,7 @@
 """Runs a task's queries through one retriever, folds chunks to documents, and scores the run."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from eval.metrics import JUDGED, RETRIEVAL_METRICS, score, trec_order
 from eval.rows import COST_FIELDS, EvalRow
+from eval.spans import NEEDED, GoldenSpans, Place, score_spans
 from eval.tasks.retrieval import RetrievalTask
 from rag.errors import RagError
 from rag.schema import Scored
@@ -18,6 +19,10 @@ DEPTH = 1000
 
 _TIMED_QUERIES = 50
 _TIMED_DEPTH = 10
+
+
+PlacesOf = Callable[[Sequence[str]], Mapping[str, tuple[int, int]]]
+"""Gives the start and the end of chunks in their documents, by chunk id."""
 
 
 class Ranker(Protocol):
@@ -45,28 +50,47 @@ def evaluate(
     metrics: Sequence[str] = RETRIEVAL_METRICS,
     depth: int = DEPTH,
     batch: int = 256,
+    golden: GoldenSpans | None = None,
+    places_of: PlacesOf | None = None,
+    timed: Ranker | None = None,
 ) -> EvalRow:
     """Evaluates one retriever on one task.
 
     `documents` gives each chunk's document by the name that the qrels use. `depth` chunks are asked for; where a
-    document has several chunks, fewer documents than that are ranked. No document is left out for having its query's
-    id (BEIR's `ignore_identical_ids`). `cost` is what is known of the index; the time of a query is measured here.
+    document has several chunks, fewer documents than that are ranked. A document of its query's own id is left out
+    where the task says so. `cost` is what is known of the index; the time of a query is measured here, with `timed`
+    where the retriever itself remembers queries. With `golden` and `places_of` the first chunks of each query are
+    scored against the spans that answer it, too, and chunks with any of what a query was cut out of are no hits.
     Raises RagError for a chunk that is not in `documents` and for a retriever that does not answer every query.
     """
-    rankings = _rank_all(task.queries, retriever, depth, batch)
-    run = {query_id: fold_to_documents(hits, documents) for query_id, hits in rankings}
+    run: dict[str, dict[str, float]] = {}
+    first: dict[str, list[Scored]] = {}
+    for query_id, hits in _rank_all(task.queries, retriever, depth, batch):
+        own = query_id if task.ignore_identical_ids else None
+        kept = hits if own is None else [hit for hit in hits if documents.get(hit.chunk_id) != own]
+        if golden and places_of and query_id in golden.cut:
+            kept = _without_cutting(kept, golden.cut[query_id], documents, places_of)
+        run[query_id] = fold_to_documents(kept, documents)
+        first[query_id] = kept[:NEEDED] if golden and query_id in golden.places else []
+    scores = score(task.qrels, run, (*metrics, JUDGED))
+    facts: dict[str, Any] = {"depth": depth, **(provenance or {})}
+    if task.label_sources:
+        facts["label_sources"] = dict(task.label_sources)
+    if golden and golden.places and places_of:
+        scores |= score_spans(golden.places, _place_all(first, documents, places_of))
+        facts["answers_not_found"] = golden.lost
     known_cost = {name: None for name in COST_FIELDS} | dict(cost or {})
     return EvalRow(
         task=task.name,
-        family="retrieval",
+        family=task.family,
         embedder=embedder,
         retriever=retriever.name,
         chunker=chunker,
         run=run,
-        per_query=score(task.qrels, run, (*metrics, JUDGED)),
-        cost=known_cost | {"query_ms_p50": _median_query_ms(list(task.queries.values()), retriever)},
+        per_query=scores,
+        cost=known_cost | {"query_ms_p50": _median_query_ms(list(task.queries.values()), timed or retriever)},
         task_digest=task.digest,
-        provenance={"depth": depth, **(provenance or {})},
+        provenance=facts,
     )
 
 
@@ -113,6 +137,30 @@ def _rank_all(
                 "It must give one for each, empty where it found nothing."
             )
         yield from zip(ids[start : start + batch], answered, strict=True)
+
+
+def _without_cutting(
+    hits: Sequence[Scored], cut: Sequence[Place], documents: Mapping[str, str], places_of: PlacesOf
+) -> list[Scored]:
+    """Leaves out the chunks that hold any of what was cut out."""
+    touched = {place.document for place in cut}
+    near = [hit.chunk_id for hit in hits if documents.get(hit.chunk_id) in touched]
+    places = {chunk: Place(documents[chunk], *found) for chunk, found in places_of(near).items()}
+    gone = {chunk for chunk, place in places.items() if any(place.meets(other) for other in cut)}
+    return [hit for hit in hits if hit.chunk_id not in gone]
+
+
+def _place_all(
+    rankings: Mapping[str, Sequence[Scored]], documents: Mapping[str, str], places_of: PlacesOf
+) -> dict[str, list[Place]]:
+    """Returns where the chunks of each query stand, best first."""
+    placed = {}
+    for query_id, hits in rankings.items():
+        if hits:
+            ids = [hit.chunk_id for hit in hits]
+            places = places_of(ids)
+            placed[query_id] = [Place(documents[chunk], *places[chunk]) for chunk in ids]
+    return placed
 
 
 def _median_query_ms(queries: Sequence[str], retriever: Ranker) -> float:

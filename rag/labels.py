@@ -21,8 +21,14 @@ GRADES = (0, 1, 2)
 THUMB = 1
 """The grade of a thumb: whoever gives one has said no more than "relevant"."""
 
-ORIGINS = ("thumb", "vote", "queue", "import")
-"""Where a label was given: under an answer, in a comparison, in the queue, or in another library."""
+BY_HAND = ("thumb", "vote", "queue")
+"""Where a person gives a label in the application: under an answer, in a comparison, in the queue."""
+
+SYNTHETIC = "synthetic"
+"""The origin of a label that nobody has given: its question was made from the passage that answers it."""
+
+ORIGINS = (*BY_HAND, "import", SYNTHETIC)
+"""Where a label is from: given by hand here, in a file or another library, or generated."""
 
 MOST_QUESTION = 20_000
 
@@ -51,7 +57,8 @@ class Query:
 class Label:
     """One person's judgement of one passage; `start` is where it stood in its document when it was judged.
 
-    `span` is the passage's text, "" where the whole document was judged; `user` is "" without a login, `time` in UTC.
+    `span` is the passage's text, "" where the whole document was judged; `user` is "" without a login, and of a
+    synthetic label what has made it, in brackets; `time` is in UTC.
     """
 
     query: str
@@ -90,14 +97,17 @@ def query_id_of(question: str) -> str:
 def consensus(labels: Iterable[Label]) -> dict[Judged, int]:
     """Returns one grade for whatever was judged: the median of all persons, of an even number the lower one.
 
+    A synthetic label counts only where no person has said anything.
+
     >>> [consensus([Label("q", "a", "s", 0, grade, "", user, "") for user, grade in votes]) for votes in
     ...  ([("eve", 2)], [("eve", 2), ("bob", 0)], [("eve", 2), ("bob", 0), ("kim", 1)])]
     [{('q', 'a', 's'): 2}, {('q', 'a', 's'): 0}, {('q', 'a', 's'): 1}]
     """
-    grades: dict[Judged, list[int]] = {}
+    human: dict[Judged, list[int]] = {}
+    synthetic: dict[Judged, list[int]] = {}
     for label in labels:
-        grades.setdefault(label.judged, []).append(label.grade)
-    return {judged: median_low(given) for judged, given in grades.items()}
+        (synthetic if label.origin == SYNTHETIC else human).setdefault(label.judged, []).append(label.grade)
+    return {judged: median_low(given) for judged, given in {**synthetic, **human}.items()}
 
 
 class LabelTable:

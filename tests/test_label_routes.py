@@ -273,3 +273,61 @@ def test_text_of_documents_and_questions_is_data(ingest, tmp_path):
     for page in (reply.text, client.get("/labels/page?shell=true").text):
         assert "<img" not in page
     held.close()
+
+
+# --- tasks without judging
+
+
+def send_table(client, text, name="questions.csv", **options):
+    params = {"corpus": "small", "name": name, **options}
+    return client.post("/labels/import", params=params, content=text.encode())
+
+
+def test_a_table_arrives_whole_or_in_part(client, holding):
+    table = f"question,source\n{QUESTION},planets.md\n{HOSTILE},{HOSTILE}\n"
+    reply = send_table(client, table, HOSTILE)
+    assert reply.status_code == 200 and HOSTILE not in reply.text
+    page = BeautifulSoup(reply.text, "lxml")
+    assert page.select_one(".lab-lines li").text.startswith(f"Line 3: 'small' holds no document '{HOSTILE}'")
+    assert page.select_one('[data-lab="partial"]').text == "Import the other 1 question"
+    assert LabelTable(holding.library.database).tasks() == []
+    page = BeautifulSoup(send_table(client, table, "mine.csv", partial=True).text, "lxml")
+    assert page.select_one("b").text == "mine: 1 question and 1 label"
+    assert page.select_one('[data-lab="partial"]') is None
+    assert [label.origin for label in LabelTable(holding.library.database).labels("mine")] == ["import"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("a,b\n", {}, "no column is named question or source"),
+        ("question,source\nx,planets.md\n", {"corpus": "smal"}, "Did you mean 'small'"),
+        ("x" * (9 << 20), {}, "larger than 8 MiB"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told(client, text, options, told):
+    reply = send_table(client, text, **options)
+    assert reply.status_code == 400 and told in reply.json()["error"]
+
+
+def test_generated_questions_are_a_synthetic_task(client, holding):
+    asked = {"corpus": "small", "count": 3, "methods": ["definitions", "headings"]}
+    reply = client.post("/labels/generate", json=asked)
+    assert reply.status_code == 200, reply.text
+    assert "synthetic question" in reply.text
+    assert {label.origin for label in LabelTable(holding.library.database).labels("small-synthetic")} == {"synthetic"}
+    page = BeautifulSoup(client.get("/labels/page").text, "lxml")
+    assert page.select_one(".lab-synthetic").text == "Synthetic"
+
+
+@pytest.mark.parametrize("change", [{"count": 0}, {"count": 501}, {"methods": []}, {"methods": ["llm"]}])
+def test_the_page_generates_no_more_than_it_offers(client, change):
+    reply = client.post("/labels/generate", json={"corpus": "small", "count": 3, "methods": ["cloze"], **change})
+    assert reply.status_code == 400
+
+
+def test_nobody_judges_as_a_generator_or_an_import(client, holding):
+    chunk = chunk_with(holding.library, "rings of ice")
+    for origin in ("synthetic", "import"):
+        asked = {"chunk": chunk, "question": QUESTION, "grade": 1, "origin": origin}
+        assert client.post("/labels/judge", json=asked).status_code == 400

@@ -1,10 +1,14 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from eval.metrics import RETRIEVAL_METRICS, score
+from eval.tasks.beir import check_corpus
+from eval.tasks.chunking import load_span_task
 from eval.tasks.registry import detect_family
-from eval.tasks.retrieval import check_documents, load_retrieval_task
+from eval.tasks.retrieval import check_documents, identical_ids_note, load_retrieval_task, missing_note, read_judgements
 from rag.errors import UsageError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -75,7 +79,8 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(folder):
         ("q1\ta.md\t1\nq1\ta.md\t2\n", "line 3 is malformed.*Keep one"),
         ("q1\t\t1\n", "line 2 is malformed"),
         ("q1\ta.md\t10000000000\n", "line 2 is malformed"),
-        ("qx\ta.md\t1\n", "queries.jsonl lacks, the first is 'qx'"),
+        ("q1\ta.md\t1\n\nqx\ta.md\t1\n", "test.tsv, line 4: .*queries.jsonl lacks, the first is 'qx'"),
+        ("q1 0 a.md 1\n", "line 2 is malformed.*read where the file has no header line"),
         ("q1\ta.md\t0\n", "No query .* has a relevant document"),
         ("", "No query .* has a relevant document"),
     ],
@@ -86,7 +91,7 @@ def test_bad_qrels_are_refused_with_the_line_and_a_remedy(folder, lines, message
         load_retrieval_task(folder)
 
 
-@pytest.mark.parametrize("text", ["", QRELS.removeprefix(HEADER)])
+@pytest.mark.parametrize("text", ["", QRELS.removeprefix(HEADER), "q1\tb c.md\t1\n"])
 def test_a_missing_header_is_told_rather_than_a_judgement_lost(folder, text):
     (folder / "qrels" / "test.tsv").write_text(text)
     with pytest.raises(UsageError, match="header line"):
@@ -119,7 +124,7 @@ def test_a_missing_split_lists_those_that_are_there(folder):
 
 def test_missing_or_unreadable_files_are_told(folder):
     (folder / "queries.jsonl").write_bytes(b'{"_id": "q1", "text": "\xff"}')
-    with pytest.raises(UsageError, match="not UTF-8"):
+    with pytest.raises(UsageError, match=r"queries\.jsonl, line 1 is not UTF-8"):
         load_retrieval_task(folder)
     (folder / "queries.jsonl").unlink()
     with pytest.raises(UsageError, match="does not exist"):
@@ -154,8 +159,8 @@ def test_answers_are_read_for_scored_queries(folder):
     ],
 )
 def test_bad_answers_are_refused(folder, answer):
-    (folder / "answers.jsonl").write_text(answer)
-    with pytest.raises(UsageError, match=r"answers\.jsonl"):
+    (folder / "answers.jsonl").write_text(f"\n{answer}")
+    with pytest.raises(UsageError, match=r"answers\.jsonl, line 2"):
         load_retrieval_task(folder)
 
 
@@ -163,8 +168,9 @@ def test_judged_documents_that_the_corpus_lacks_are_named(folder):
     task = load_retrieval_task(folder)
     assert check_documents(task, {"a.md", "b c.md", "other"}) == ()
     assert check_documents(task, {"a.md"}) == ("b c.md",)
-    with pytest.raises(UsageError, match="none of the 2 documents"):
+    with pytest.raises(UsageError, match=r"none of the 2 documents.*'a\.md' \(qrels/test\.tsv, line 2\)"):
         check_documents(task, {"A.md"})
+    assert "such as 'b c.md' (qrels/test.tsv, line 3)" in missing_note(task, ("b c.md",))
 
 
 def write_records(path, **record):
@@ -181,14 +187,10 @@ def test_families_are_told_by_their_files(folder, tmp_path):
     pairs = tmp_path / "pairs"
     pairs.mkdir()
     write_records(pairs / "test.jsonl", sentence1="x", sentence2="y", score=1)
-    for path, family, name in [
-        (labelled, None, "classification"),
-        (labelled, "clustering", "clustering"),
-        (labelled, "anomaly", "anomaly"),
-        (pairs, None, "sts"),
-    ]:
-        with pytest.raises(UsageError, match=rf"is a {name} task.*evaluates retrieval tasks only"):
-            detect_family(path, family)
+    assert detect_family(labelled) == "classification"
+    assert detect_family(labelled, "clustering") == "clustering"
+    assert detect_family(labelled, "anomaly") == "anomaly"
+    assert detect_family(pairs) == "sts"
     with pytest.raises(UsageError, match=r"Looked for: retrieval: corpus\.jsonl"):
         detect_family(pairs, "retrieval")
 
@@ -200,6 +202,158 @@ def test_what_is_no_task_folder_is_told_with_what_was_looked_for(tmp_path):
         detect_family(tmp_path / "absent")
     with pytest.raises(UsageError, match="Did you mean 'retrieval'"):
         detect_family(tmp_path, "retreival")
+
+
+def test_trec_s_four_columns_are_read_as_they_are(folder):
+    before = load_retrieval_task(folder)
+    trec = "q1 0 a.md 2\nq1\t0\tb\t0\n2 Q0 b 1\nq3 0 a.md -1\n"
+    (folder / "qrels" / "test.tsv").write_text(trec)
+    task = load_retrieval_task(folder)
+    assert task.qrels == {"q1": {"a.md": 2, "b": 0}, "2": {"b": 1}}
+    assert task.queries == before.queries
+    with pytest.raises(UsageError, match=r"'a\.md' \(qrels/test\.tsv, line 1\)"):
+        check_documents(task, ())
+    (folder / "qrels" / "test.tsv").write_text(trec + "q1\tb c.md\t1\n")
+    with pytest.raises(UsageError, match=r"line 5 is malformed.*query 0 document score"):
+        load_retrieval_task(folder)
+
+
+def test_a_negative_grade_is_not_relevant_as_cranfield_and_trec_eval_have_it(folder):
+    (folder / "qrels" / "test.tsv").write_text(HEADER + "q1\ta.md\t3\nq1\tb c.md\t-1\nq3\ta.md\t-1\n")
+    task = load_retrieval_task(folder)
+    assert list(task.queries) == ["q1"]
+    run = {"q1": {"b c.md": 2.0, "a.md": 1.0}}
+    zero = {"q1": {"a.md": 3, "b c.md": 0}}
+    assert score(task.qrels, run, RETRIEVAL_METRICS) == score(zero, run, RETRIEVAL_METRICS)
+
+
+def test_one_query_is_a_task(folder):
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "alone"}')
+    (folder / "qrels" / "test.tsv").write_text(HEADER + "q1\ta.md\t1")
+    assert load_retrieval_task(folder).queries == {"q1": "alone"}
+
+
+def test_documents_of_the_folder_go_before_a_corpus_and_settings_need_not_name_one(folder):
+    (folder / "corpus.jsonl").write_text("")
+    (folder / "task.toml").write_text("\ufeffignore_identical_ids = true\n", encoding="utf-8")
+    task = load_retrieval_task(folder)
+    assert (task.corpus, task.ignore_identical_ids) == (None, True)
+    assert read_judgements(folder).corpus is None
+    (folder / "task.toml").write_text('ignore_identical_ids = "yes"\n')
+    with pytest.raises(UsageError, match=r"ignore_identical_ids is 'yes'.*true or false"):
+        load_retrieval_task(folder)
+
+
+def test_ignoring_identical_ids_is_another_task_and_is_told(folder):
+    plain = load_retrieval_task(folder)
+    assert identical_ids_note(plain, {"a.md"}) == ""
+    assert "1 of 2 queries have the id of a document. If" in identical_ids_note(plain, {"q1"})
+    (folder / "task.toml").write_text('corpus = "demo"\nignore_identical_ids = true\n')
+    other = load_retrieval_task(folder)
+    assert other.digest != plain.digest
+    assert "which is no hit of theirs" in identical_ids_note(other, {"q1", "2"})
+
+
+def label(query, origin, grade=1):
+    return {"query": query, "source": "a.md", "span": "", "start": 0, "grade": grade, "origin": origin}
+
+
+def test_where_labels_are_from_is_told_by_their_weakest_source(folder):
+    assert load_retrieval_task(folder).sources == {}
+    labels = [label("q1", "synthetic"), label("q1", "thumb"), label("2", "queue"), label("q3", "vote")]
+    (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, [*labels, label("2", "import", 0)])))
+    task = load_retrieval_task(folder)
+    assert task.sources == {"q1": "synthetic", "2": "human"}
+    assert task.label_sources == {"human": 1, "synthetic": 1}
+    (folder / "labels.jsonl").write_text(json.dumps(label("q1", "guess")))
+    with pytest.raises(UsageError, match=r"labels\.jsonl, line 1 is malformed"):
+        load_retrieval_task(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"_id": "d1", "text": "again"}', "line 3 is malformed.*'d1' was used before"),
+        ('{"text": "nameless"}', "line 3 is malformed"),
+        ('{"_id": "d9", "text": ', "line 3 is malformed"),
+        ('{"_id": "\\u0000", "text": "x"}', "line 3 is malformed"),
+    ],
+)
+def test_a_corpus_that_names_a_document_twice_is_refused(tmp_path, line, message):
+    path = tmp_path / "corpus.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"_id": "d1", "text": "x"}\r\n{"_id": 2, "text": "x"}\r\n')
+    assert check_corpus(path) == 2
+    path.write_text(path.read_text("utf-8") + line, encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        check_corpus(path)
+
+
+def test_a_large_corpus_is_read_a_line_at_a_time(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    with path.open("w") as file:
+        for number in range(2_000):
+            file.write(json.dumps({"_id": f"d{number}", "text": "x" * 20_000}) + "\n")
+    tracemalloc.start()
+    assert check_corpus(path) == 2_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000 < 20 * 2_000_000 < path.stat().st_size
+
+
+SPANS = {
+    "_id": "c0",
+    "text": "Who sings?",
+    "corpus_id": "birds",
+    "spans": [{"content": "ab", "start_index": 3, "end_index": 5}],
+}
+
+
+@pytest.fixture
+def span_folder(tmp_path):
+    folder = tmp_path / "spans"
+    (folder / "corpora").mkdir(parents=True)
+    (folder / "corpora" / "birds.md").write_text("---ab---")
+    (folder / "questions.jsonl").write_text(json.dumps(SPANS) + "\n")
+    return folder
+
+
+def test_published_spans_are_read_over_whole_documents(span_folder):
+    assert detect_family(span_folder) == "spans"
+    task = load_span_task(span_folder)
+    assert (task.family, task.corpus, task.documents_folder) == ("spans", None, span_folder / "corpora")
+    assert task.qrels == {"c0": {"birds.md": 1}}
+    [answer] = task.answers
+    assert (answer.document, answer.answers, answer.starts) == ("birds.md", ("ab",), (3,))
+    moved = {**SPANS, "spans": [{"content": "ab", "start_index": 4, "end_index": 6}]}
+    (span_folder / "questions.jsonl").write_text(json.dumps(moved))
+    assert load_span_task(span_folder).digest != task.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"spans": []}, "line 2 is malformed"),
+        ({"spans": [{"content": "ab"}]}, "line 2 is malformed"),
+        ({"spans": [{"content": " ", "start_index": 0, "end_index": 1}]}, "line 2 is malformed"),
+        ({"text": ""}, "line 2 is malformed"),
+        ({"_id": "c0"}, "line 2 is malformed.*used before"),
+        ({"corpus_id": "fish"}, "line 2 is malformed.*holds no 'fish', only: birds"),
+    ],
+)
+def test_bad_spans_are_refused_with_the_line(span_folder, change, message):
+    with (span_folder / "questions.jsonl").open("a") as file:
+        file.write(json.dumps({**SPANS, "_id": "c1", **change}))
+    with pytest.raises(UsageError, match=message):
+        load_span_task(span_folder)
+
+
+def test_spans_without_documents_or_questions_are_told(span_folder):
+    (span_folder / "questions.jsonl").write_text("")
+    with pytest.raises(UsageError, match="holds no questions"):
+        load_span_task(span_folder)
+    (span_folder / "corpora" / "birds.md").unlink()
+    with pytest.raises(UsageError, match="holds no documents"):
+        load_span_task(span_folder)
 
 
 @pytest.mark.shared

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -7,6 +8,7 @@ import pytrec_eval
 
 from eval.rows import EvalRow
 from eval.runner import evaluate, fold_to_documents
+from eval.spans import GoldenSpans, Place
 from eval.tasks.retrieval import RetrievalTask
 from rag.errors import RagError
 from rag.schema import Scored
@@ -120,6 +122,46 @@ def test_documents_take_their_best_chunk_and_keep_trec_order():
 
 def test_a_document_whose_id_is_the_query_s_is_kept():
     assert fold_to_documents([Scored("q1", 1.0)], {"q1": "q1"}) == {"q1": 1.0}
+
+
+def test_a_document_of_the_query_s_own_id_is_left_out_where_the_task_says_so():
+    task = make_task()
+    queries = {f"d{number:02}": str(number) for number in range(QUERIES)}
+    qrels = {f"d{number:02}": {f"d{number + 1:02}": 1} for number in range(QUERIES)}
+    task = replace(task, queries=queries, qrels=qrels)
+    ranker = make_rankers()["good"]
+    kept, ignored = (
+        evaluate(replace(task, ignore_identical_ids=ignore), ranker, CHUNKS, embedder="toy", chunker="none")
+        for ignore in (False, True)
+    )
+    for query in queries:
+        assert query in kept.run[query]
+        assert list(ignored.run[query]) == [document for document in kept.run[query] if document != query]
+
+
+def test_a_row_says_where_the_labels_of_its_queries_are_from():
+    ranker = make_rankers()["good"]
+    assert "label_sources" not in run(ranker).provenance
+    task = replace(make_task(), sources={"q1": "synthetic", "q2": "human", "q3": "synthetic"})
+    row = evaluate(task, ranker, CHUNKS, embedder="toy", chunker="none")
+    assert row.provenance["label_sources"] == {"human": 1, "synthetic": 2}
+
+
+def test_spans_are_scored_from_the_first_chunks_of_a_query():
+    task, ranker = make_task(), make_rankers()["good"]
+    golden = GoldenSpans({"q3": (Place("d03", 5, 15),)}, lost=2)
+    asked = []
+
+    def places_of(chunks):
+        asked.append(list(chunks))
+        return {chunk: (0, 10) if chunk.endswith("#0") else (10, 20) for chunk in chunks}
+
+    options = {"golden": golden, "places_of": places_of}
+    row = evaluate(task, ranker, CHUNKS, embedder="toy", chunker="none", **options)
+    assert row.per_query["span_recall@5"] == {"q3": 1.0}
+    assert row.per_query["span_precision@5"] == {"q3": 10 / 50}
+    assert len(asked) == 1 and set(asked[0][:2]) == {"d03#0", "d03#1"}
+    assert row.provenance["answers_not_found"] == 2
 
 
 def test_a_chunk_of_no_known_document_is_refused():

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from rag.labels import GRADES
 from rag.library import StoredChunk
 from rag.schema import HEADING_SEPARATOR
+from ui.generating import COUNT, Generated
+from ui.generating_plain import TRUSTED
 from ui.job_html import part
 from ui.labelling import Queue, TaskState
 from ui.names import shown
+from ui.question_import import QuestionImport, Told
 from ui.render import escaped
 from ui.words import count_text
 
@@ -18,6 +21,20 @@ GRADE_TITLES = {
     1: "It helps, but does not answer it by itself",
     2: "It answers the question by itself",
 }
+METHOD_LABELS = {"headings": "Headings", "definitions": "Definitions", "cloze": "Sentences", "llm": "A language model"}
+METHOD_TITLES = {
+    "definitions": "A sentence that defines a term becomes a question for it",
+    "cloze": "A sentence asks for the rest of the document that it was cut out of (inverse cloze)",
+    "headings": "A heading asks for the section below it; this favours embedders that only count words",
+}
+SYNTHETIC_NOTE = (
+    "Generated questions are no substitute for people&#8217;s. They are kept in a task of their own and marked as "
+    "synthetic."
+)
+TABLE_TITLE = "A CSV, TSV or XLSX file with the columns question and source, and if you like passage, page and grade"
+ACCEPTED = ".csv,.tsv,.txt,.xlsx"
+MOST_TOLD = 20
+MOST_GENERATED = 500
 GONE = "Judged passages that the corpus does not hold any more; they are kept, and count again if they return"
 
 
@@ -41,7 +58,65 @@ def shell_html(corpora: Sequence[str], corpus: str, tasks: Sequence[TaskState]) 
         '<div class="lab-page"><div class="cmp-head"><h1>Labels</h1><p>Judge passages for a question, and '
         "<code>rag eval</code> ranks the embedders on it. Thumbs in the chat and in comparisons arrive here too."
         "</p></div>"
-        f'{form}<div class="lab-queue"></div>{tasks_part(tasks)}</div>'
+        f'{form}<div class="lab-queue"></div>{_making_html() if corpora else ""}{tasks_part(tasks)}</div>'
+    )
+
+
+# --- labels from a table, and from the documents
+
+
+def _making_html() -> str:
+    """Returns the two ways to a task that need no judging: a table of one's own, and questions that are generated."""
+    methods = "".join(
+        f'<label title="{title}"><input type="checkbox" name="method" value="{name}"'
+        f"{' checked' if name in TRUSTED else ''}> {METHOD_LABELS[name]}"
+        "</label>"
+        for name, title in METHOD_TITLES.items()
+    )
+    return (
+        '<div class="lab-make"><span>Questions from elsewhere</span>'
+        f'<input type="file" class="lab-file" accept="{ACCEPTED}" aria-label="A table of questions and sources" hidden>'
+        f'<button type="button" class="lib-button" data-lab="choose" title="{TABLE_TITLE}">Import a CSV</button>'
+        '<button type="button" class="lib-button" data-lab="open" aria-expanded="false" aria-controls="lab-generate">'
+        "Generate questions</button></div>"
+        '<form class="lab-generate" id="lab-generate" hidden><label class="cmp-field">How many'
+        f'<input type="number" name="count" value="{COUNT}" min="1" max="{MOST_GENERATED}" required></label>'
+        f'<fieldset class="lab-methods"><legend>From</legend>{methods}</fieldset>'
+        '<button class="lib-button lib-primary">Generate</button>'
+        f'<p class="lib-quiet">{SYNTHETIC_NOTE}</p></form><div class="lab-told" role="status"></div>'
+    )
+
+
+def imported_html(name: str, done: QuestionImport) -> str:
+    """Returns what came of a table; where rows could not be used, each with its line, and a way to take the others."""
+    taken = f"{count_text(done.questions, 'question')} and {count_text(done.labels, 'label')}"
+    repeated = f", {count_text(done.repeated, 'row')} repeated others" if done.repeated else ""
+    title = f"{escaped(done.task.name)}: {taken}{repeated}" if done.task else f"{escaped(name)}: nothing was imported"
+    keep = (
+        f'<button type="button" class="lib-button" data-lab="partial">Import the other '
+        f"{count_text(done.questions, 'question')}</button>"
+        if done.labels and not done.task
+        else ""
+    )
+    problems = _told_html(f"{count_text(len(done.problems), 'row')} could not be used", done.problems, "lib-warn")
+    notes = _told_html(f"{count_text(len(done.notes), 'note')}", done.notes, "lib-quiet")
+    return f'<div class="lab-report"><b>{title}</b>{problems}{notes}{keep}</div>'
+
+
+def _told_html(title: str, told: Sequence[Told], kind: str) -> str:
+    if not told:
+        return ""
+    lines = "".join(f"<li>Line {each.line}: {escaped(each.message)}</li>" for each in told[:MOST_TOLD])
+    more = f"<li>and {len(told) - MOST_TOLD:,} more</li>" if len(told) > MOST_TOLD else ""
+    return f'<p class="{kind}">{title}</p><ul class="lab-lines">{lines}{more}</ul>'
+
+
+def generated_html(done: Generated) -> str:
+    """Returns what was generated."""
+    made = ", ".join(f"{number} from {METHOD_LABELS[name].lower()}" for name, number in done.methods.items() if number)
+    return (
+        f'<div class="lab-report"><b>{escaped(done.task.name)}: {count_text(done.questions, "synthetic question")}</b>'
+        f'<p class="lib-quiet">{made}. {SYNTHETIC_NOTE}</p></div>'
     )
 
 
@@ -125,14 +200,15 @@ def _task_html(state: TaskState) -> str:
     name = escaped(state.task.name)
     counts = [state.questions, *(state.grades[grade] for grade in GRADES), state.gone, state.votes]
     cells = "".join(f'<td class="lib-number">{count:,}</td>' for count in counts)
+    kind = '<span class="lab-synthetic" title="Nobody has judged these">Synthetic</span>' if state.synthetic else ""
     brief = (
         f"{count_text(state.questions, 'question')} · {count_text(state.labels, 'label')} · "
         f"{count_text(state.votes, 'vote')}" + (f" · {state.gone:,} gone" if state.gone else "")
     )
     return (
-        f'<tr><th scope="row" class="lib-name"><b>{name}</b><span class="lib-source">over {escaped(state.task.corpus)}'
-        f'</span><span class="lib-brief">{brief}</span><code class="lab-command">rag eval {escaped(str(state.folder))}'
-        f"</code></th>{cells}"
+        f'<tr><th scope="row" class="lib-name"><b>{name}</b>{kind}<span class="lib-source">over '
+        f'{escaped(state.task.corpus)}</span><span class="lib-brief">{brief}</span>'
+        f'<code class="lab-command">rag eval {escaped(str(state.folder))}</code></th>{cells}'
         f'<td class="lab-acts"><a class="lib-button" href="labels/export/{name}.zip" download '
         f'aria-label="Export {name}">Export</a><button type="button" class="lib-button" data-lab="delete" '
         f'data-task="{name}" data-labels="{state.labels}" aria-label="Delete {name}">Delete</button></td></tr>'

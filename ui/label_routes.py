@@ -4,21 +4,26 @@ import io
 import zipfile
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, FastAPI, Request
+from fastapi import APIRouter, Body, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from rag.errors import UsageError
-from rag.labels import GRADES, ORIGINS, plain_question
+from rag.labels import BY_HAND, GRADES, plain_question
 from rag.task_folders import corpus_lines, task_files, write_folders
 from ui.embedder_states import EmbedderStates
+from ui.generating import generate
+from ui.generating_plain import PLAIN
 from ui.holding import Holding
-from ui.label_html import queue_html, shell_html, tasks_part
+from ui.label_html import MOST_GENERATED, generated_html, imported_html, queue_html, shell_html, tasks_part
 from ui.labelling import Labelling, task_states
+from ui.question_import import import_questions
 from ui.visitors import user_of
 
 PREFIX = "/labels"
 MOST_CHUNKS = 200
 MOST_SEEN = 1_000
+MOST_TABLE = 8 << 20
 
 
 def add_label_routes(app: FastAPI, holding: Holding) -> None:
@@ -30,6 +35,7 @@ def add_label_routes(app: FastAPI, holding: Holding) -> None:
     _add_thumbs(router, labelling)
     _add_queue(router, holding, labelling)
     _add_tasks(router, holding, labelling)
+    _add_making(router, holding)
     app.include_router(router)
 
 
@@ -43,7 +49,7 @@ def _add_thumbs(router: APIRouter, labelling: Labelling) -> None:
         origin: Annotated[str, Body()] = "thumb",
     ) -> dict[str, int | None]:
         """Keeps a judgement, or with null takes it back."""
-        if (grade is not None and grade not in GRADES) or origin not in ORIGINS[:-1]:
+        if (grade is not None and grade not in GRADES) or origin not in BY_HAND:
             raise UsageError(f"A label has one of the grades {', '.join(map(str, GRADES))}. Reload the page.")
         labelling.judge(chunk, question, grade, origin, user_of(request))
         return {"grade": grade}
@@ -105,6 +111,31 @@ def _add_tasks(router: APIRouter, holding: Holding, labelling: Labelling) -> Non
                 archive.writestr(entry, content.encode("utf-8"))
         headers = {"content-disposition": f'attachment; filename="{task.name}.zip"'}
         return Response(packed.getvalue(), media_type="application/zip", headers=headers)
+
+
+def _add_making(router: APIRouter, holding: Holding) -> None:
+    library = holding.library
+
+    async def import_table(
+        request: Request, corpus: str, name: Annotated[str, Query(max_length=1_000)], partial: bool = False
+    ) -> HTMLResponse:
+        data = b""
+        async for piece in request.stream():
+            data += piece
+            if len(data) > MOST_TABLE:
+                raise UsageError(f"The table is larger than {MOST_TABLE >> 20} MiB. Import it with: rag labels import")
+        done = await run_in_threadpool(import_questions, library, name, data, None, corpus, partial)
+        return HTMLResponse(imported_html(name, done))
+
+    router.add_api_route("/import", import_table, methods=["POST"])
+
+    @router.post("/generate", response_class=HTMLResponse)
+    def generate_questions(
+        corpus: Annotated[str, Body()], count: Annotated[int, Body()], methods: Annotated[list[str], Body()]
+    ) -> str:
+        if not 1 <= count <= MOST_GENERATED or not methods or not set(methods) <= set(PLAIN):
+            raise UsageError(f"Choose between 1 and {MOST_GENERATED} questions, and at least one way to make them.")
+        return generated_html(generate(library, corpus, count, methods))
 
 
 def searchable(holding: Holding) -> list[str]:

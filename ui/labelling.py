@@ -1,15 +1,16 @@
 """Labelling without its face: thumbs on chunks, and the queue in which one question's passages are judged."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.tasks.retrieval import UNANSWERABLE, load_retrieval_task
 from rag.chats import ChatTable
 from rag.embedders.registry import load_embedder
 from rag.errors import RagError, UsageError
-from rag.labels import Label, LabelTable, LabelTask, plain_question, summarise, task_name_of
+from rag.labels import SYNTHETIC, Label, LabelTable, LabelTask, plain_question, summarise, task_name_of
 from rag.library import FILE, Library, StoredChunk
 from rag.reader import Reader
 from rag.schema import content_id
@@ -45,7 +46,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A task as a list shows it: its counts, how many passages are gone from the corpus, and where its folder is."""
+    """A task as a list shows it: its counts, how many passages are gone from the corpus, and where its folder is.
+
+    `origins` counts the labels, one for each person who gave one, by where they are from.
+    """
 
     task: LabelTask
     questions: int
@@ -53,6 +57,12 @@ class TaskState:
     gone: int
     votes: int
     folder: Path
+    origins: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether all its labels were generated."""
+        return set(self.origins) == {SYNTHETIC}
 
     @property
     def labels(self) -> int:
@@ -195,6 +205,8 @@ def _settled(labels: Sequence[Label], user: str) -> set[tuple[str, str]]:
     """Returns the passages that this person has judged, or about which enough others agree."""
     given: dict[tuple[str, str], dict[str, int]] = {}
     for label in labels:
+        if label.origin == SYNTHETIC:
+            continue
         given.setdefault((label.source, label.span), {})[label.user] = label.grade
     return {
         place
@@ -227,6 +239,7 @@ def task_states(library: Library) -> list[TaskState]:
                 keep(library, task.corpus, labels).gone,
                 len(votes.votes(task.corpus)) if own else 0,
                 folder_of(library.home, task.name),
+                dict(sorted(Counter(label.origin for label in labels).items())),
             )
         )
     return states

@@ -105,6 +105,51 @@ const next = async () => {
   await start();
 };
 
+// --- a table of one's own, and questions that are generated
+
+let table = null; // the file that was chosen last, for taking its good rows alone
+
+const told = () => root.querySelector(".lab-told");
+
+const tell = (html) => told().replaceChildren(...document.adoptNode(parse(html).body).childNodes);
+
+const importTable = async (file, partial) => {
+  const asks = new URLSearchParams({ corpus: form().elements.corpus.value, name: file.name, partial });
+  told().replaceChildren(make("span", { className: "rag-wait" }, `Reading ${file.name} …`));
+  try {
+    tell(await (await fetched(`import?${asks}`, { method: "POST", body: file })).text());
+  } catch (error) {
+    told().replaceChildren();
+    throw error;
+  }
+  await refreshTasks();
+};
+
+const partial = () => table && importTable(table, true);
+
+const choose = () => root.querySelector(".lab-file").click();
+
+const open = () => {
+  const made = root.querySelector(".lab-generate");
+  made.hidden = !made.hidden;
+  root.querySelector('[data-lab="open"]').setAttribute("aria-expanded", String(!made.hidden));
+  if (!made.hidden) made.elements.count.focus();
+};
+
+const generate = async () => {
+  const made = root.querySelector(".lab-generate");
+  const methods = [...made.querySelectorAll('[name="method"]:checked')].map((box) => box.value);
+  told().replaceChildren(make("span", { className: "rag-wait" }, "Generating questions …"));
+  try {
+    const body = { corpus: form().elements.corpus.value, count: Number(made.elements.count.value), methods };
+    tell(await (await post("generate", body)).text());
+  } catch (error) {
+    told().replaceChildren();
+    throw error;
+  }
+  await refreshTasks();
+};
+
 // --- tasks
 
 const remove = async ({ task, labels }) => {
@@ -114,15 +159,22 @@ const remove = async ({ task, labels }) => {
 
 // --- events
 
-const ACTIONS = { next, back: () => move(-1), skip: () => move(1), start };
+const ACTIONS = { next, back: () => move(-1), skip: () => move(1), start, partial };
+const AT_ONCE = { choose, open }; // they open what the browser lets a press alone open
 
 const listen = () => {
   root.addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(start);
+    attempt(event.target.classList.contains("lab-generate") ? generate : start);
   });
   root.addEventListener("change", (event) => {
+    if (event.target.classList.contains("lab-file") && event.target.files.length) {
+      [table] = event.target.files;
+      event.target.value = ""; // the same file may be chosen again once it is corrected
+      attempt(() => importTable(table, false));
+    }
     if (event.target.name === "corpus") {
+      told()?.replaceChildren();
       place().replaceChildren();
       seen.length = 0;
     }
@@ -130,7 +182,8 @@ const listen = () => {
   root.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button || button.type === "submit") return;
-    if (button.dataset.lab === "delete") attempt(() => remove(button.dataset));
+    if (AT_ONCE[button.dataset.lab]) AT_ONCE[button.dataset.lab]();
+    else if (button.dataset.lab === "delete") attempt(() => remove(button.dataset));
     else if (button.dataset.grade) attempt(() => judge(Number(button.dataset.grade)));
     else if (ACTIONS[button.dataset.lab]) attempt(ACTIONS[button.dataset.lab]);
   });

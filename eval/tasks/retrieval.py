@@ -1,37 +1,49 @@
 """Retrieval tasks in BEIR's format: queries, relevance judgements (qrels), and where the documents come from.
 
-Format: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. Documents are not read here: a folder either
-holds them in `corpus.jsonl`, or its `task.toml` names a corpus of the library.
+Documents are not read here: a folder either holds them in `corpus.jsonl`, or its `task.toml` names a corpus of the
+library.
 """
 
 import hashlib
 import json
-import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from eval.metrics import usable_id
+from eval.tasks.beir import (
+    ExpectedAnswer,
+    JudgedLines,
+    json_object,
+    line_of_document,
+    malformed,
+    read_answers,
+    read_lines,
+    read_qrels,
+    read_queries,
+)
 from rag.errors import UsageError
 from rag.schema import Qrels
 
 UNANSWERABLE = "unanswerable"
 """The query kind whose answer the corpus does not hold: material for abstention, not for ranking."""
 
-_T = TypeVar("_T")
-_GRADE = re.compile(r"-?\d{1,4}")  # pytrec_eval reads far larger grades as 0, or fails on them
+CUT_OUT = "synthetic-cloze"
+"""The query kind of a sentence that was cut out of the document it is to find: what holds any of it is no hit."""
 
+RANKED = ("retrieval", "spans")
+"""The families whose rows are rankings of documents, to be scored against qrels."""
 
-@dataclass(frozen=True, slots=True)
-class ExpectedAnswer:
-    """Verbatim spans of one document that answer a query; `starts` are their character offsets where they are known."""
-
-    query_id: str
-    document: str
-    answers: tuple[str, ...]
-    starts: tuple[int, ...] = ()
+SOURCES: Mapping[str, str] = {
+    "thumb": "human",
+    "queue": "human",
+    "import": "import",
+    "vote": "vote",
+    "synthetic": "synthetic",
+}
+"""What the origin of a label tells about where it is from: the strongest source first, the weakest last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,10 @@ class RetrievalTask:
 
     `queries`, `qrels` and `kinds` hold the scored queries only: those with at least one positive judgement in the
     split. `unanswerable` holds the texts of the others of that kind, `left_out` the ids of all that remain. `corpus`
-    is None where the folder holds the documents itself. `digest` identifies the scored queries and their judgements.
+    is None where the folder holds the documents itself; they are ingested from `documents_folder`, or where that is
+    None from the folder. `sources` tells of each scored query where its labels are from, as far as labels.jsonl says:
+    the weakest source of any. With `ignore_identical_ids` a document of a query's own id is no hit. `digest`
+    identifies the scored queries and their judgements.
     """
 
     name: str
@@ -55,11 +70,10 @@ class RetrievalTask:
     left_out: tuple[str, ...]
     answers: tuple[ExpectedAnswer, ...]
     digest: str
-
-    @property
-    def family(self) -> str:
-        """The task family."""
-        return "retrieval"
+    sources: Mapping[str, str] = field(default_factory=dict)
+    ignore_identical_ids: bool = False
+    family: str = "retrieval"
+    documents_folder: Path | None = None
 
     @property
     def items(self) -> Mapping[str, str]:
@@ -70,6 +84,17 @@ class RetrievalTask:
     def gold(self) -> Mapping[str, float]:
         """Nothing: what is relevant stands in `qrels`."""
         return {}
+
+    @property
+    def cut_out(self) -> tuple[str, ...]:
+        """The queries that are sentences of the documents that they are to find."""
+        return tuple(query_id for query_id, kind in self.kinds.items() if kind == CUT_OUT)
+
+    @property
+    def label_sources(self) -> Mapping[str, int]:
+        """How many queries are labelled by whom; nothing where the folder does not say."""
+        counts = Counter(self.sources.values())
+        return {name: counts[name] for name in dict.fromkeys(SOURCES.values()) if counts[name]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +110,14 @@ class Judgements:
 
 def read_judgements(folder: Path, split: str = "test") -> Judgements:
     """Reads a task folder without asking what of it can be scored; raises UsageError as `load_retrieval_task` does."""
-    texts, kinds = _read_queries(folder / "queries.jsonl")
-    qrels = _read_qrels(_qrels_file(folder, split))
-    _check_queries_exist(qrels, texts, f"qrels/{split}.tsv")
-    answers = _read_answers(folder / "answers.jsonl", texts)
-    corpus = _named_corpus(folder / "task.toml") if (folder / "task.toml").is_file() else None
-    return Judgements(texts, kinds, qrels, tuple(answers), corpus)
+    texts, kinds = read_queries(folder / "queries.jsonl")
+    path = _qrels_file(folder, split)
+    judged = read_qrels(path)
+    _check_queries_exist(judged, texts, path)
+    answers = read_answers(folder / "answers.jsonl", texts)
+    named = (folder / "task.toml").is_file() and not (folder / "corpus.jsonl").is_file()
+    corpus = _named_corpus(folder / "task.toml") if named else None
+    return Judgements(texts, kinds, judged.qrels, tuple(answers), corpus)
 
 
 def load_retrieval_task(folder: Path, split: str = "test") -> RetrievalTask:
@@ -99,21 +126,22 @@ def load_retrieval_task(folder: Path, split: str = "test") -> RetrievalTask:
     Raises UsageError for a missing file or split, a malformed line (with its file, number and content), and a judgement
     or an answer for a query that does not exist.
     """
-    texts, kinds = _read_queries(folder / "queries.jsonl")
-    judgements = _read_qrels(_qrels_file(folder, split))
-    _check_queries_exist(judgements, texts, f"qrels/{split}.tsv")
-    scored = [query_id for query_id in texts if any(grade > 0 for grade in judgements.get(query_id, {}).values())]
+    texts, kinds = read_queries(folder / "queries.jsonl")
+    path = _qrels_file(folder, split)
+    judged = read_qrels(path)
+    _check_queries_exist(judged, texts, path)
+    scored = [query_id for query_id in texts if any(grade > 0 for grade in judged.qrels.get(query_id, {}).values())]
     if not scored:
         raise UsageError(
             f"No query of {folder} has a relevant document in split '{split}'. "
             f"Give at least one a grade above 0 in qrels/{split}.tsv."
         )
     queries = {query_id: texts[query_id] for query_id in scored}
-    qrels = {query_id: judgements[query_id] for query_id in scored}
+    qrels = {query_id: judged.qrels[query_id] for query_id in scored}
     rest = [query_id for query_id in texts if query_id not in queries]
-    answers = _read_answers(folder / "answers.jsonl", texts)
+    answers = read_answers(folder / "answers.jsonl", texts)
     corpus, has_documents = _document_source(folder)
-    return RetrievalTask(
+    task = RetrievalTask(
         name=folder.resolve().name,
         folder=folder,
         split=split,
@@ -125,8 +153,11 @@ def load_retrieval_task(folder: Path, split: str = "test") -> RetrievalTask:
         unanswerable={query_id: texts[query_id] for query_id in rest if kinds[query_id] == UNANSWERABLE},
         left_out=tuple(query_id for query_id in rest if kinds[query_id] != UNANSWERABLE),
         answers=tuple(answer for answer in answers if answer.query_id in queries),
-        digest=_digest(queries, qrels),
+        digest="",
+        sources=read_sources(folder / "labels.jsonl", queries),
+        ignore_identical_ids=ignores_identical_ids(folder),
     )
+    return digested(task)
 
 
 def check_documents(task: RetrievalTask, known: Collection[str]) -> tuple[str, ...]:
@@ -139,14 +170,90 @@ def check_documents(task: RetrievalTask, known: Collection[str]) -> tuple[str, .
     if missing == judged:
         raise UsageError(
             f"The corpus holds none of the {len(judged)} documents that {task.folder} judges, for instance "
-            f"'{min(judged)}'. Check that the documents' ids are those in qrels/{task.split}.tsv."
+            f"'{min(judged)}'{_place(task, min(judged))}. Check that the documents' ids are those in "
+            f"qrels/{task.split}.tsv."
         )
     return tuple(sorted(missing))
 
 
-def _digest(queries: Mapping[str, str], qrels: Qrels) -> str:
-    canonical = json.dumps({"queries": dict(queries), "qrels": qrels}, sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def missing_note(task: RetrievalTask, missing: Sequence[str]) -> str:
+    """Says which judged documents the corpus lacks, and where the first of them is named."""
+    first = missing[0]
+    return (
+        f"{task.name}: {len(missing)} judged documents are not in the corpus, such as '{first}'{_place(task, first)}; "
+        "nothing can find them"
+    )
+
+
+def identical_ids_note(task: RetrievalTask, known: Collection[str]) -> str:
+    """Says how many queries have the id of a document, and what is made of it; "" where none has."""
+    count = sum(query_id in known for query_id in task.queries)
+    if not count:
+        return ""
+    told = f"{task.name}: {count} of {len(task.queries)} queries have the id of a document"
+    if task.ignore_identical_ids:
+        return f"{told}, which is no hit of theirs (ignore_identical_ids)"
+    return f"{told}. If the queries are documents themselves, say ignore_identical_ids = true in task.toml"
+
+
+def digested(task: RetrievalTask) -> RetrievalTask:
+    """Returns the task with the sha256 of its scored queries, their judgements, and what else its scores depend on.
+
+    Where answers stand is among it for tasks of spans alone: it does not change what others are ranked by.
+    """
+    held: dict[str, object] = {
+        "queries": dict(task.queries),
+        "qrels": {key: dict(of) for key, of in task.qrels.items()},
+    }
+    if task.ignore_identical_ids:
+        held["ignore_identical_ids"] = True
+    if task.family == "spans":
+        held["answers"] = [[each.query_id, each.document, each.answers, each.starts] for each in task.answers]
+    canonical = json.dumps(held, sort_keys=True)
+    return replace(task, digest=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def read_sources(path: Path, queries: Collection[str]) -> dict[str, str]:
+    """Returns for each query where its labels are from: the weakest source of any of them, by labels.jsonl.
+
+    A label of grade 0 or below makes no query, and does not count. Nothing where the file is not there.
+    """
+    if not path.is_file():
+        return {}
+    order = list(dict.fromkeys(SOURCES.values()))
+    found: dict[str, str] = {}
+    for number, line in read_lines(path):
+        expected = "Each line must be a label as `rag labels export` writes it."
+        record = json_object(path, number, line, expected)
+        query, origin, grade = record.get("query"), record.get("origin"), record.get("grade")
+        if (
+            not isinstance(query, str)
+            or not isinstance(origin, str)
+            or origin not in SOURCES
+            or not isinstance(grade, int)
+        ):
+            raise malformed(path, number, line, expected)
+        if query in queries and grade > 0:
+            found[query] = max(found.get(query, order[0]), SOURCES[origin], key=order.index)
+    return found
+
+
+def ignores_identical_ids(folder: Path) -> bool:
+    """Tells whether a task's settings say that a document of a query's own id is no hit.
+
+    BEIR's `ignore_identical_ids`, which ArguAna and Quora need: their queries are documents of the corpus.
+    """
+    path = folder / "task.toml"
+    value = _settings(path).get("ignore_identical_ids", False) if path.is_file() else False
+    if not isinstance(value, bool):
+        raise UsageError(f"{path}: ignore_identical_ids is {value!r}. Say true or false.")
+    return value
+
+
+def _place(task: RetrievalTask, document: str) -> str:
+    path = task.folder / "qrels" / f"{task.split}.tsv"
+    number = line_of_document(path, document) if path.is_file() else None
+    return f" (qrels/{path.name}, line {number})" if number else ""
 
 
 def _document_source(folder: Path) -> tuple[str | None, bool]:
@@ -162,14 +269,18 @@ def _document_source(folder: Path) -> tuple[str | None, bool]:
     return _named_corpus(settings), False
 
 
-def _named_corpus(settings: Path) -> str:
-    try:
-        corpus = tomllib.loads(settings.read_text(encoding="utf-8")).get("corpus")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{settings} is not TOML: {error}. Correct it.") from error
+def _named_corpus(path: Path) -> str:
+    corpus = _settings(path).get("corpus")
     if not isinstance(corpus, str) or not corpus:
-        raise UsageError(f'{settings} does not name a corpus. Add the line corpus = "NAME".')
+        raise UsageError(f'{path} does not name a corpus. Add the line corpus = "NAME".')
     return corpus
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}. Correct it.") from error
 
 
 def _qrels_file(folder: Path, split: str) -> Path:
@@ -180,107 +291,10 @@ def _qrels_file(folder: Path, split: str) -> Path:
     return splits[split]
 
 
-def _check_queries_exist(query_ids: Collection[str], texts: Mapping[str, str], file: str) -> None:
-    unknown = sorted(set(query_ids).difference(texts))
+def _check_queries_exist(judged: JudgedLines, texts: Mapping[str, str], path: Path) -> None:
+    unknown = [query_id for query_id in judged.lines if query_id not in texts]
     if unknown:
         raise UsageError(
-            f"{file} names {len(unknown)} queries that queries.jsonl lacks, the first is '{unknown[0]}'. "
-            "Add them to queries.jsonl or remove their lines."
+            f"{path}, line {judged.lines[unknown[0]]}: {path.name} names {len(unknown)} queries that queries.jsonl "
+            f"lacks, the first is '{unknown[0]}'. Add them to queries.jsonl or remove their lines."
         )
-
-
-def _read_queries(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns the text and the kind of each query, in the file's order."""
-    texts: dict[str, str] = {}
-    kinds: dict[str, str] = {}
-    expected = 'Each line must be a JSON object with "_id" and a "text" that is not empty.'
-    for number, line in _lines(path):
-        record = _json_object(path, number, line, expected)
-        query_id, text, metadata = _identifier(record.get("_id")), record.get("text"), record.get("metadata")
-        if query_id is None or not isinstance(text, str) or not text.strip():
-            raise _malformed(path, number, line, expected)
-        if query_id in texts:
-            raise _malformed(path, number, line, f"The id '{query_id}' was used before; ids must be unique.")
-        texts[query_id] = text
-        kind = metadata.get("kind") if isinstance(metadata, dict) else None
-        kinds[query_id] = kind if isinstance(kind, str) else ""
-    return texts, kinds
-
-
-def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
-    qrels: dict[str, dict[str, int]] = {}
-    lines = _lines(path)
-    header = next(lines, None)
-    if header is None or _GRADE.fullmatch(header[1].split("\t")[-1].strip()):
-        raise UsageError(f"{path} must start with the header line query-id<TAB>corpus-id<TAB>score. Add it.")
-    for number, line in lines:
-        fields = line.split("\t")
-        if len(fields) != 3 or not _GRADE.fullmatch(fields[2].strip()) or not all(map(_identifier, fields[:2])):
-            raise _malformed(
-                path, number, line, "Each line must be query-id<TAB>corpus-id<TAB>score with a whole number up to 9999."
-            )
-        query_id, document, grade = fields[0], fields[1], int(fields[2])
-        if qrels.setdefault(query_id, {}).setdefault(document, grade) != grade:
-            raise _malformed(path, number, line, "The same pair has another score further up. Keep one of them.")
-    return qrels
-
-
-def _read_answers(path: Path, texts: Mapping[str, str]) -> list[ExpectedAnswer]:
-    if not path.is_file():
-        return []
-    expected = 'Each line must be a JSON object with "_id", "doc", "answers" (strings) and as many "starts", if any.'
-    answers = []
-    for number, line in _lines(path):
-        record = _json_object(path, number, line, expected)
-        query_id, document = _identifier(record.get("_id")), _identifier(record.get("doc"))
-        spans, starts = _all(str, record.get("answers")), _all(int, record.get("starts", []))
-        if query_id is None or document is None or spans is None or starts is None:
-            raise _malformed(path, number, line, expected)
-        if starts and len(starts) != len(spans):
-            raise _malformed(path, number, line, expected)
-        answers.append(ExpectedAnswer(query_id, document, spans, starts))
-    _check_queries_exist({answer.query_id for answer in answers}, texts, path.name)
-    return answers
-
-
-def _all(kind: type[_T], value: object) -> tuple[_T, ...] | None:
-    """Returns a JSON list whose items are all of one kind, None for anything else."""
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        return None
-    return tuple(value)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields line numbers, from 1, with the lines that are not blank."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:  # not str.splitlines, which also splits at U+2028 inside a text
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\n")
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist. A retrieval task needs it.") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.") from error
-
-
-def _json_object(path: Path, number: int, line: str, expected: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise _malformed(path, number, line, expected) from error
-    if not isinstance(record, dict):
-        raise _malformed(path, number, line, expected)
-    return record
-
-
-def _identifier(value: object) -> str | None:
-    """Returns an id as a string, or None for what cannot be one."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = str(value)
-    return text if text.strip() and usable_id(text) else None
-
-
-def _malformed(path: Path, number: int, line: str, remedy: str) -> UsageError:
-    shown = line if len(line) <= 120 else line[:117] + "..."
-    return UsageError(f"{path}, line {number} is malformed: {shown!r}. {remedy}")

@@ -60,6 +60,18 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     )
 
 
+def table(data: bytes) -> list[tuple[int, Record]]:
+    """Returns the rows of the first visible sheet, as a person reads them, each with its number from 1."""
+    import openpyxl
+
+    check_zip(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        visible = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+        return list(enumerate(_rows(visible[0]), start=1)) if visible else []
+
+
 def _rows(sheet: "ReadOnlyWorksheet") -> Iterator[Record]:
     sheet.reset_dimensions()  # what a sheet says of its own size is often wrong, and would pad every row
     for row in islice(sheet.iter_rows(), _MAX_ROWS):
