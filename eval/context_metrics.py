@@ -1,19 +1,12 @@
-"""RAGAS' context metrics that need no language model: the only file that imports ragas, and only when it is called.
+"""RAGAS' context metrics that need no language model, and the shape in which every RAGAS metric is reported."""
 
-Three things are kept from leaving the machine: ragas' usage tracking, LangSmith's tracing (which would send every
-compared text and hang without a network), and ragas' patching of a running event loop.
-"""
-
-import asyncio
 import math
-import os
-import threading
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from eval.metrics import trec_order
+from eval.ragas_gateway import NOT_A_NUMBER, score_without_judge
 from rag.schema import Qrels, Run
 
 CONTEXT_METRICS = (
@@ -24,12 +17,21 @@ CONTEXT_METRICS = (
 )
 """The metrics by name, without their cut-off `@k`."""
 
+_AT_ONCE = 32
+"""Queries that are scored between two calls of `check`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContextScore:
-    """One context metric: its value for every query, None where ragas gave none."""
+    """One metric of RAGAS: its value for every query that was asked about, None where there is none.
+
+    `reasons` say why, by query, where that is known. `repeats` holds the values of each time that a judge was asked,
+    where it was asked; a query's value is their mean.
+    """
 
     per_query: Mapping[str, float | None]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    repeats: tuple[Mapping[str, float | None], ...] = ()
 
     @property
     def scored(self) -> tuple[float, ...]:
@@ -51,14 +53,34 @@ class ContextScore:
         """The mean over the scored queries, None where there is none."""
         return math.fsum(self.scored) / self.n if self.n else None
 
+    @property
+    def nan(self) -> int:
+        """The number of queries among the failed for which ragas gave NaN."""
+        return sum(reason == NOT_A_NUMBER for reason in self.reasons.values())
 
-def score_contexts(qrels: Qrels, run: Run, text: Callable[[str], str], k: int = 10) -> dict[str, ContextScore]:
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the mean from one time to the next, None unless the judge was asked repeatedly.
+
+        The means are over the queries that were judged each time.
+        """
+        always = [query for query in self.per_query if all(times.get(query) is not None for times in self.repeats)]
+        if len(self.repeats) < 2 or not always:
+            return None
+        return statistics.stdev(
+            math.fsum(times[query] or 0.0 for query in always) / len(always) for times in self.repeats
+        )
+
+
+def score_contexts(
+    qrels: Qrels, run: Run, text: Callable[[str], str], k: int = 10, check: Callable[[], None] = lambda: None
+) -> dict[str, ContextScore]:
     """Scores the first k documents of every judged query against its relevant ones; names end in `@k`.
 
     The ID-based two compare sets of ids. The other two compare texts by Levenshtein similarity: recall counts a
     relevant text that some retrieved one resembles by more than 0.5; precision is the average precision of the
     retrieved texts that resemble a relevant one by 0.5 or more, and does not see what was missed. A query without
-    retrieved documents fails where ragas fails on it.
+    retrieved documents fails where ragas fails on it. `check` is called every few queries, and may end it by raising.
     """
     samples = {}
     for query_id, grades in qrels.items():
@@ -70,65 +92,12 @@ def score_contexts(qrels: Qrels, run: Run, text: Callable[[str], str], k: int = 
             "retrieved_contexts": [text(document) for document in retrieved],
             "reference_contexts": [text(document) for document in relevant],
         }
-    rows = _in_own_thread(list(samples.values()))
+    rows: list[list[float | None]] = []
+    waiting = list(samples.values())
+    for first in range(0, len(waiting), _AT_ONCE):
+        check()
+        rows += score_without_judge(waiting[first : first + _AT_ONCE])
     return {
         f"{name}@{k}": ContextScore({query_id: row[position] for query_id, row in zip(samples, rows, strict=True)})
         for position, name in enumerate(CONTEXT_METRICS)
     }
-
-
-def _in_own_thread(samples: Sequence[Mapping[str, Any]]) -> list[list[float | None]]:
-    """Runs the scoring in a thread of its own: a caller's event loop, such as a web server's, cannot run another."""
-    rows: list[list[float | None]] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            rows.extend(_score_samples(samples))
-        except BaseException as error:  # handed to the calling thread, which raises it
-            errors.append(error)
-
-    thread = threading.Thread(target=work, name="ragas")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return rows
-
-
-def _score_samples(samples: Sequence[Mapping[str, Any]]) -> list[list[float | None]]:
-    os.environ["RAGAS_DO_NOT_TRACK"] = "true"  # read once, when ragas is imported
-    from langsmith import tracing_context
-
-    with warnings.catch_warnings():
-        # ragas 0.4 announces the move of its metrics, but has moved none of these four
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from ragas import SingleTurnSample
-        from ragas.metrics import (
-            IDBasedContextPrecision,
-            IDBasedContextRecall,
-            NonLLMContextPrecisionWithReference,
-            NonLLMContextRecall,
-        )
-    metrics = (
-        IDBasedContextPrecision(),
-        IDBasedContextRecall(),
-        NonLLMContextRecall(),
-        NonLLMContextPrecisionWithReference(),
-    )
-
-    async def score_all() -> list[list[float | None]]:
-        turns = [SingleTurnSample(**sample) for sample in samples]
-        return [[await _score_one(metric, turn) for metric in metrics] for turn in turns]
-
-    with tracing_context(enabled=False):
-        return asyncio.run(score_all())
-
-
-async def _score_one(metric: Any, sample: Any) -> float | None:
-    """Returns ragas' value, None where it gives NaN or stumbles over an empty list (max() of nothing)."""
-    try:
-        value = float(await metric.single_turn_ascore(sample))
-    except ValueError:
-        return None
-    return None if math.isnan(value) else value

@@ -56,11 +56,15 @@ class Piece:
 class ChatModel:
     """A language model that is asked as `settings` say.
 
-    Nothing is imported, looked up or sent before the first question. Threads may share one. `sleep` is for tests.
+    Nothing is imported, looked up or sent before the first question. Threads may share one. With `as_json` the server
+    is told that the answer must be a JSON object, where it can be told so. `sleep` is for tests.
     """
 
-    def __init__(self, settings: LlmSettings, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, settings: LlmSettings, sleep: Callable[[float], object] = time.sleep, as_json: bool = False
+    ) -> None:
         self.settings = settings
+        self.as_json = as_json
         self.provider = PROVIDERS[settings.provider]
         self._sleep = sleep
         self._client: Any = None
@@ -207,12 +211,16 @@ class ChatModel:
             # Without num_ctx, Ollama silently cuts a request to the length that it was started with.
             lengths = {"num_ctx": settings.context_tokens, "num_predict": settings.max_tokens}
             client = {"timeout": settings.timeout, "auth": _signer(key)}
-            return {**shared, **lengths, "client_kwargs": client}
+            return {**shared, **lengths, "client_kwargs": client, **({"format": "json"} if self.as_json else {})}
         shared |= {"api_key": key, "timeout": settings.timeout, "max_tokens": settings.max_tokens}
         if settings.provider == "google_genai":
-            return {**shared, "max_retries": 1}
+            kind = {"response_mime_type": "application/json"} if self.as_json else {}
+            return {**shared, **kind, "max_retries": 1}
         if settings.provider == "openai":
             shared |= {"stream_usage": True, "use_responses_api": False, "stream_chunk_timeout": settings.timeout}
+            if self.as_json:
+                # As a field of its own it would be read by the client's parser, which loses the usage.
+                shared |= {"extra_body": {"response_format": {"type": "json_object"}}}
         return {**shared, "max_retries": 0}
 
     # --- what a person is told
