@@ -17,8 +17,22 @@ NAMES = (
     "followups",
     "together",
     "votes",
+    "evaluate",
+    "thesis",
+    "agreement",
 )
-WITH_OPTIONS = ("embed", "answers", "abstention", "ingest", "query", "fusion", "together")
+WITH_OPTIONS = (
+    "embed",
+    "answers",
+    "abstention",
+    "ingest",
+    "query",
+    "fusion",
+    "together",
+    "evaluate",
+    "thesis",
+    "agreement",
+)
 
 if __name__ == "__main__":
     go_quiet()

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from eval.comparisons import compare
-from eval.leaderboard import render, verdict
+from eval.leaderboard import render, render_all, tie_letters, verdict
 from eval.results import conclude
 from eval.rows import EvalRow
 from eval.tasks.retrieval import RetrievalTask
+from eval.text_table import columns, shorten, table
+from evaluated import SEED, all_families, retrieval_evaluated, sts_evaluated
 
 METRICS = ("nDCG@10", "R@100", "RR@10", "AP", "P@5")
 GENERATOR = np.random.default_rng(8)
@@ -124,3 +126,78 @@ def test_nothing_is_wider_than_a_hundred_columns(size):
     assert max(map(len, text.splitlines())) <= 100
     assert all(re.search(rf"…\S*{kind}  hybrid", text) for kind in ("large", "small"))  # names differ at their ends
     assert all(f"{kind} (" in text for kind in kinds)
+
+
+def test_every_family_has_its_own_columns():
+    text = render_all(all_families())
+    heads = [line.split() for line in text.splitlines() if "[95 %]" in line]
+    assert heads[0][:4] == ["#", "embedder", "retriever", "nDCG@10"]
+    assert [head[:3] for head in heads[1:]] == [
+        ["#", "embedder", name] for name in ("accuracy", "v_measure", "auroc", "cosine_spearman")
+    ]
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_several_tasks_end_with_the_ranks_and_the_reversals():
+    text = render_all(all_families())
+    table = text[text.index("Across tasks") :]
+    assert re.search(r"^minilm +0\.745 #1 +0\.567 #3 +0\.844 #1 +0\.700 #2 +0\.948 #1$", table, re.MULTILINE)
+    assert re.search(r"^hash +- +0\.917 #1 +- +- +-$", table, re.MULTILINE)
+    words = " ".join(table.split())
+    assert "1 pair changes places beyond chance (9 tests, Holm, 5 %)." in words
+    assert "minilm is better than wordllama on topics (+0.736, p = 0.0018) and pairs" in words
+    assert "; wordllama is better than minilm on moods" in words
+    assert "Published sts figures" in words
+
+
+def test_one_task_has_no_table_of_ranks():
+    assert "Across" not in render_all(conclude([sts_evaluated()], SEED))
+
+
+def test_that_nothing_is_reversed_is_said():
+    tasks = [retrieval_evaluated(name) for name in ("one", "two")]
+    words = " ".join(render_all(conclude(tasks, SEED)).split())
+    assert "No order is reversed beyond chance" in words
+    assert "Kendall's tau between the orders of one and two" in words or "Kendall's tau between the orders" in words
+
+
+def test_tie_letters_are_shared_by_what_is_not_separable():
+    results = conclude([retrieval_evaluated()], SEED)
+    letters = tie_letters(results.tasks[0].compared)
+    for pair in results.tasks[0].compared.compared:
+        shared = bool(set(letters[pair.a]) & set(letters[pair.b]))
+        assert shared == (pair.verdict not in ("a is better", "b is better"))
+
+
+def test_failed_samples_are_counted_beside_their_metric():
+    text = render_all(conclude([retrieval_evaluated()], SEED))
+    assert re.search(r"ragas\.NonLLMContextRecall@10 +0\.500 \(39/40\)", text)
+    assert "(scored/asked)" in text
+
+
+def test_the_footnote_tells_label_sources_and_openings_of_a_hold_out():
+    task, rows = retrieval_evaluated()
+    facts = {"label_sources": {"human": 0.75, "synthetic": 0.25}, "holdout_openings": 3}
+    marked = [replace(row, provenance={**row.provenance, **facts}) for row in rows]
+    words = " ".join(render_all(conclude([(task, marked)], SEED)).split())
+    assert "Labels: 75 % human, 25 % synthetic." in words
+    assert "opened 3 times: its figures are no longer untouched" in words
+
+
+def test_the_footnote_says_what_would_separate_the_first_two():
+    words = " ".join(render_all(conclude([retrieval_evaluated()], SEED)).split())
+    results = conclude([retrieval_evaluated()], SEED)
+    compared = results.tasks[0].compared
+    pair = compared.with_leader(compared.ranking[1])
+    assert (
+        f"About {pair.needed - pair.n:,} more queries like these would separate hybrid minilm from dense minilm"
+        in words
+    )
+    assert f"show a difference of {pair.min_detectable:.3f} between the first two" in words
+
+
+def test_wide_characters_count_twice():
+    assert columns("中文 a") == 6
+    lines = table(["name", "x"], [["中文", "1"], ["abcd", "2"]], elastic=(0,), left=1).splitlines()
+    assert lines[1] == "中文  1" and lines[2] == "abcd  2"
+    assert columns(shorten("中文" * 20, 11)) <= 11
