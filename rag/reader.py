@@ -83,17 +83,19 @@ class Reader:
         filter: Filter | None = None,  # noqa: A002  # the field's word, as in LangChain's searches
         reranker: str | Reranker | None = None,
         mmr: float | None = None,
+        embed_with: Callable[[Embedder], Embedder] | None = None,
     ) -> Opened:
         """Opens a retriever; what is None is taken from the settings, or is the only choice there is.
 
         What it finds is confined to a `filter`, then reordered by a `reranker` ("" for none), then chosen by maximal
         marginal relevance with `mmr` as the share of relevance (1 for none). A filter costs little to change: indexes
-        stay as they are. Raises UsageError for a name that is not known, IndexNotFoundError where the corpus has no
-        such index, and IndexMismatchError where the index was built by another model.
+        stay as they are. `embed_with` puts an embedder of its making, such as one that remembers queries, in the
+        model's place. Raises UsageError for a name that is not known, IndexNotFoundError where the corpus has no such
+        index, and IndexMismatchError where the index was built by another model.
         """
         mmr = self.settings.mmr if mmr is None else mmr
         check_balance(mmr)
-        opened = self._open(corpus, embedder, retriever, chunker, search, fusion, weight, filter or None)
+        opened = self._open(corpus, embedder, retriever, chunker, search, fusion, weight, filter or None, embed_with)
         found = opened.retriever
         reranker = self.settings.reranker if reranker is None else reranker
         if isinstance(reranker, str):
@@ -116,6 +118,7 @@ class Reader:
         fusion: str | None,
         weight: float | None,
         wanted: Filter | None,
+        embed_with: Callable[[Embedder], Embedder] | None,
     ) -> Opened:
         name = retriever or self.settings.retriever
         if name not in NAMES:
@@ -137,6 +140,7 @@ class Reader:
         # A bag of words is near to whatever shares words with it: its cosine would count coverage twice.
         noise, scale = ((), ()) if card.provider == "hash" else (card.noise, card.scale)
         answerability = Answerability(self.library, index, noise, scale, model.spec.languages)
+        model = embed_with(model) if embed_with else model
         dense = DenseRetriever(self.library, model, self._search(card, search, wanted))
         if name == "dense":
             return Opened(dense, card, model, answerability, wanted)

@@ -43,6 +43,7 @@ def test_the_help_names_every_option_of_the_contract(rag):
         "ask": ("--corpus", "--embedder", "--retriever", "-k", "--json"),
         "ui": ("--host", "--port"),
         "eval": ("--embedder", "--retriever", "--out", "--json"),
+        "bakeoff": ("--embedder", "--retriever", "--chunker", "--out", "--dry-run", "--json"),
         "labels": ("--json",),
         "embedders": ("--json",),
         "rerankers": ("--json",),

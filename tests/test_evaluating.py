@@ -61,7 +61,7 @@ def test_a_judged_document_that_the_corpus_lacks_is_told_and_costs_recall(evalua
 def test_chroma_is_measured_against_exact_search(evaluation, task_folder):
     evaluate, _, _ = evaluation
     [row] = evaluate.rows(load_retrieval_task(task_folder), ["hash"], ["dense"], with_ragas=False)
-    assert row.provenance["ann_recall@10"] == 1.0
+    assert row.cost["ann_recall@10"] == 1.0
 
 
 def test_equal_documents_share_a_corpus_and_others_do_not(task_folder):

@@ -20,6 +20,7 @@ COMMANDS = (
     "ask",
     "ui",
     "eval",
+    "bakeoff",
     "labels",
     "embedders",
     "rerankers",

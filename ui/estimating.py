@@ -27,7 +27,7 @@ def tell_estimate(
     as_json: bool,
 ) -> int:
     """Estimates, prints it and returns the exit status: 1 if a file would fail."""
-    with _unchanged_library(settings.home, must_exist=not paths) as library, Bars() as bars:
+    with unchanged_library(settings.home, must_exist=not paths) as library, Bars() as bars:
         found = estimate(library, settings, paths, corpus, embedders, chunker, bars)
     if as_json:
         print_json(_shape(found))
@@ -44,7 +44,7 @@ def tell_estimate(
 
 
 @contextmanager
-def _unchanged_library(home: Path, must_exist: bool) -> Iterator[Library]:
+def unchanged_library(home: Path, must_exist: bool) -> Iterator[Library]:
     """Opens the library so that nothing can change it; where there is none yet, an empty one elsewhere stands in."""
     with tempfile.TemporaryDirectory(prefix="rag-dry-run-") as elsewhere:
         is_there = must_exist or (home / FILE).is_file()

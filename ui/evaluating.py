@@ -1,42 +1,116 @@
-"""An evaluation as the faces run it: indexes for a task's documents where they lack, then its rows."""
+"""An evaluation as the faces run it: cells are planned, indexes made where they lack, rows scored or read back."""
 
-import hashlib
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from eval.context_metrics import score_contexts
+from eval.cells import FOLDER, CellStore, DamagedCellError, key_of, scoring_code, task_state
+from eval.metrics import JUDGED, RETRIEVAL_METRICS
 from eval.rows import EvalRow
-from eval.runner import evaluate
-from eval.tasks.retrieval import RetrievalTask, check_documents
+from eval.runner import DEPTH
+from eval.tasks.retrieval import RetrievalTask
 from eval.tasks.task import Task
-from rag.cards import IndexCard
-from rag.errors import LibraryLockedError, RagError, UsageError, unknown_name
-from rag.index import open_chroma, recall
+from rag.embedders.registry import load_embedder
+from rag.errors import unknown_name
 from rag.library import Library
-from rag.lock import writer_lock
-from rag.reader import Opened, Reader
-from rag.retrievers import NAMES
+from rag.reader import Reader
+from rag.retrievers import LEG_DEPTH, NAMES
 from rag.settings import Settings
-from ui.ingesting import ingest_paths
-from ui.progress import Bars
+from rag.stored_embedder import StoredEmbedder
+from ui.evaluation_host import CommandHost, Host
+from ui.retrieval_scoring import RetrievalScorer
+from ui.task_indexes import Place, TaskIndexes, corpus_of
+from ui.task_selection import check_not_sealed
+
+__all__ = ["SEED", "Cell", "Evaluation", "Watch", "check_embedders", "corpus_of"]
 
 SEED = 13
-ANN_DEPTH = 10
+LEXICAL = "lexical"
 
 Say = Callable[[str], None]
 
 
-class Evaluation:
-    """Evaluates retrieval tasks over one library."""
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row that is asked for.
 
-    def __init__(self, library: Library, settings: Settings, say: Say) -> None:
+    `embedder` is None for words alone, `retriever` and `place` where nothing is retrieved. `facts` are all
+    that can change the row, `key` their sha256: what it is stored under.
+    """
+
+    task: Task
+    embedder: str | None
+    retriever: str | None
+    place: Place | None
+    with_ragas: bool
+    facts: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The name of the cell in the store."""
+        return key_of(self.facts)
+
+    @property
+    def label(self) -> str:
+        """The cell in words, such as `scifact: hybrid under minilm`."""
+        under = f" under {self.embedder}" if self.embedder else ""
+        cut = f", {self.place.chunker}" if self.place and self.place.chunker != "whole" else ""
+        return f"{self.task.name}: {self.retriever or self.task.family}{under}{cut}"
+
+
+class Watch(Protocol):
+    """Hears how an evaluation goes, cell by cell; any method may raise `ingest.report.Stopped`."""
+
+    def begun(self, cell: Cell) -> None:
+        """Hears that a cell is being scored; not called for one that is stored."""
+        ...
+
+    def finished(self, cell: Cell, row: EvalRow, seconds: float, stored: bool) -> None:
+        """Hears the row of a cell, how long it took, and whether it was taken from the store."""
+        ...
+
+
+class _Telling:
+    """Says what is being scored, as a command does."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def begun(self, cell: Cell) -> None:
+        self._say(cell.label)
+
+    def finished(self, cell: Cell, row: EvalRow, seconds: float, stored: bool) -> None:
+        if stored:
+            self._say(f"{cell.label}: stored")
+
+
+class Evaluation:
+    """Evaluates tasks of every family over one library; with `fresh` no stored row is used.
+
+    `host` is whoever runs it, a command unless told otherwise. `setfit` asks for the heavier row of classification.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        settings: Settings,
+        say: Say,
+        host: Host | None = None,
+        *,
+        fresh: bool = False,
+        setfit: bool = False,
+    ) -> None:
         self._library = library
         self._settings = settings
         self._say = say
+        self._host = host or CommandHost(library)
+        self._fresh = fresh
+        self._setfit = setfit
         self._reader = Reader(library, settings)
+        self._told: set[str] = set()
+        self.indexes = TaskIndexes(library, settings, say, self._host)
+        self.store = CellStore(settings.home / "runs" / FOLDER)
 
     def rows(
         self,
@@ -45,162 +119,180 @@ class Evaluation:
         retrievers: Sequence[str],
         chunker: str | None = None,
         with_ragas: bool = True,
+        watch: Watch | None = None,
     ) -> list[EvalRow]:
-        """Evaluates every retriever under every embedder, lexical once; indexes first what is not indexed yet."""
-        if not isinstance(task, RetrievalTask):
-            raise TypeError(f"{task.family} tasks retrieve nothing")
+        """Evaluates every retriever under every embedder, lexical once; indexes first what is not indexed yet.
+
+        Where nothing is retrieved there is one row an embedder, and one of words alone unless `retrievers` leaves
+        lexical out.
+        """
+        return list(self.score(self.cells(task, embedders, retrievers, chunker, with_ragas), watch))
+
+    # --- planning: nothing is written, and no model is loaded
+
+    def cells(
+        self,
+        task: Task,
+        embedders: Sequence[str],
+        retrievers: Sequence[str],
+        chunker: str | None = None,
+        with_ragas: bool = True,
+    ) -> list[Cell]:
+        """Returns the rows that are asked for, with the keys that they are stored under.
+
+        Raises UsageError for a name that is not known, for what is sealed, and as `TaskIndexes.place` does.
+        """
         for name in retrievers:
             if name not in NAMES:
                 raise unknown_name("retriever", name, NAMES)
-        if set(retrievers) == {"lexical"}:
-            embedders = ["hash"]  # words alone are compared: the cheapest index holds the chunks
-        corpus, chunker, embedders = self._prepare(task, embedders, chunker)
-        documents = {chunk: source for chunk, _, source in self._library.chunk_passages(corpus, chunker)}
-        missing = check_documents(task, set(documents.values()))
-        if missing:
-            self._say(f"{task.name}: {len(missing)} judged documents are not in the corpus, such as '{missing[0]}'")
+        check_embedders(self._settings, embedders)
+        check_not_sealed(self._library, task)
+        if not isinstance(task, RetrievalTask):
+            names: list[str | None] = [] if set(retrievers) == {LEXICAL} else list(self._embedders_of(embedders))
+            names += [None] if not retrievers or LEXICAL in retrievers else []
+            return [self._cell(task, name, None if name else LEXICAL, None, False) for name in names]
+        place = self.indexes.place(task, embedders, chunker)
+        return [
+            self._cell(task, embedder, name, place, with_ragas)
+            for embedder, name in _combinations(place.embedders, retrievers or NAMES)
+        ]
 
-        texts = _document_texts(self._library, corpus) if with_ragas else {}
+    def is_stored(self, cell: Cell) -> bool:
+        """Tells whether a cell need not be scored."""
+        return not self._fresh and self.store.holds(cell.key)
 
-        def text_of(source: str) -> str:
-            return texts.get(source, "")  # a judged document that the corpus lacks resembles nothing
+    def _embedders_of(self, embedders: Sequence[str]) -> Sequence[str]:
+        return tuple(dict.fromkeys(embedders)) or self._settings.ingest_with
 
-        rows = []
-        for embedder, name in _combinations(embedders, retrievers or NAMES):
-            self._say(f"{task.name}: {name}{f' under {embedder}' if embedder else ''}")
-            # The settings' reranker and MMR are left out: retrievers are compared by what they themselves find.
-            opened = self._reader.open(corpus, embedder, name, chunker, reranker="", mmr=1.0)
-            card = opened.card if embedder else None
-            row = evaluate(
-                task,
-                opened.retriever,
-                documents,
-                embedder=embedder,
-                chunker=chunker,
-                cost=_cost(card),
-                provenance={"corpus": corpus, "index": _card_facts(card), "search": "exact"},
-            )
-            if name == "dense":
-                row = replace(
-                    row, provenance={**row.provenance, f"ann_recall@{ANN_DEPTH}": self._ann_recall(task, opened)}
+    def _cell(
+        self, task: Task, embedder: str | None, retriever: str | None, place: Place | None, with_ragas: bool
+    ) -> Cell:
+        spec = self._settings.embedders[embedder] if embedder else None
+        facts: dict[str, Any] = {
+            "code": scoring_code(),
+            "task": task_state(task),
+            "family": task.family,
+            "embedder": embedder,
+            "fingerprint": spec.fingerprint if spec else None,
+            "query_prefix": spec.query_prefix if spec else None,
+            "retriever": retriever,
+            "seed": SEED,
+        }
+        if isinstance(task, RetrievalTask) and place:
+            facts |= {
+                "corpus": place.corpus,
+                "documents": self.indexes.digest(task, place.corpus),
+                "chunker": place.chunker,
+                "depth": DEPTH,
+                "metrics": [*RETRIEVAL_METRICS, JUDGED],
+                "ragas": with_ragas,
+            }
+            if retriever == "hybrid":
+                facts |= {"fusion": self._settings.fusion, "weight": self._settings.weight, "leg_depth": LEG_DEPTH}
+        elif self._setfit and embedder:
+            facts["setfit"] = True
+        return Cell(task, embedder, retriever, place, with_ragas, facts)
+
+    # --- scoring
+
+    def score(self, cells: Sequence[Cell], watch: Watch | None = None) -> Iterator[EvalRow]:
+        """Yields the rows of cells of one task and one chunker; what is stored already is neither indexed nor scored.
+
+        Each row is stored before it is yielded.
+        """
+        watch = watch or _Telling(self._say)
+        if not cells:
+            return
+        first = cells[0]
+        if not isinstance(first.task, RetrievalTask) or first.place is None:
+            for cell in cells:
+                yield self._stored_or_scored(cell, watch, self._embedder_row)
+            return
+        lacking = [cell.embedder for cell in cells if not self.is_stored(cell)]
+        if lacking:
+            self.indexes.ensure(first.task, first.place, lacking)
+        scorer = RetrievalScorer(self._library, self._reader, self._host, first.task, first.place, self._say)
+        with self._host.evaluating(first.place.corpus):
+            for cell in cells:
+                current = self._cell(cell.task, cell.embedder, cell.retriever, cell.place, cell.with_ragas)
+                yield self._stored_or_scored(
+                    current, watch, lambda cell: scorer.row(cell.embedder, cell.retriever, cell.with_ragas)
                 )
-            if with_ragas:
-                row = replace(row, context=score_contexts(task.qrels, row.run, text_of))
-            rows.append(row)
+
+    def control_rows(self, task: Task, places: Collection[Place]) -> list[EvalRow]:
+        """Returns the rows of the nonsense controls, at each of the places where something is retrieved."""
+        from eval.controls import embedder_controls
+
+        if not isinstance(task, RetrievalTask):
+            return embedder_controls(task, SEED)
+        rows = []
+        for place in places:
+            scorer = RetrievalScorer(self._library, self._reader, self._host, task, place, self._say)
+            with self._host.evaluating(place.corpus):
+                rows += scorer.control_rows()
         return rows
 
-    def _prepare(
-        self, task: RetrievalTask, embedders: Sequence[str], chunker: str | None
-    ) -> tuple[str, str, Sequence[str]]:
-        """Returns the corpus, the chunker's full name and the embedders, with an index for each."""
-        if task.corpus is not None:
-            corpus = task.corpus
-            beside = task.folder.parent / "documents"
-            command = f"rag ingest {beside if beside.is_dir() else 'PATH'} --corpus {corpus}"
-            if corpus not in self._library.corpora():
-                where = f", which the task {task.folder} is over (to make it: {command})"
-                raise unknown_name("corpus", corpus, self._library.corpora(), where)
-            cards = [card for card in self._library.cards.all(corpus) if card.is_cut_by(chunker)]
-            if not cards:
-                command += f" --chunker {chunker}" if chunker else ""
-                raise RagError(f"The corpus '{corpus}' holds no documents that are cut so. Add them: {command}")
-            known = sorted({card.embedder for card in cards if card.chunker == cards[0].chunker})
-            return corpus, cards[0].chunker, embedders or known
-        corpus = corpus_of(task.folder)
-        wanted = chunker or "whole"
-        names = list(embedders or self._settings.ingest_with)
-        if not self._is_indexed(corpus, wanted, names):
-            self._say(f"{task.name}: indexing its documents under {', '.join(names)}")
-            with writer_lock(self._settings.home), Bars() as bars:
-                ingest_paths(self._library, self._settings, [task.folder], corpus, names, wanted, bars)
-        cards = [card for card in self._library.cards.all(corpus) if card.chunker == self._chunker_name(wanted)]
-        if not cards:
-            raise UsageError(f"{task.folder / 'corpus.jsonl'} holds no text. Put the task's documents there.")
-        return corpus, cards[0].chunker, names
+    def _stored_or_scored(self, cell: Cell, watch: Watch, make: Callable[[Cell], EvalRow]) -> EvalRow:
+        self._host.check()
+        row = None if self._fresh else self._read(cell)
+        if row is not None:
+            watch.finished(cell, row, 0.0, True)
+            return row
+        watch.begun(cell)
+        started = time.perf_counter()
+        row = make(cell)
+        seconds = time.perf_counter() - started
+        self.store.write(row, cell.facts, seconds)
+        watch.finished(cell, row, seconds, False)
+        return row
 
-    def _is_indexed(self, corpus: str, chunker: str, embedders: Sequence[str]) -> bool:
-        """Tells whether every document of the corpus is under every embedder; the name carries the content's digest."""
-        documents = len(self._library.sources(corpus))
-        fingerprints = {
-            self._settings.embedders[name].fingerprint for name in embedders if name in self._settings.embedders
-        }
-        complete = {
-            card.fingerprint
-            for card in self._library.cards.all(corpus)
-            if card.chunker == self._chunker_name(chunker) and card.documents == documents > 0
-        }
-        finished = self._library.ledger.entries(corpus)
-        return bool(finished) and len(fingerprints) == len(set(embedders)) and fingerprints <= complete
-
-    def _chunker_name(self, chunker: str) -> str:
-        """Returns the full name, such as heading-800-100, of what was asked for in short."""
-        from ingest.chunkers import load_chunker
-
-        return load_chunker(chunker, self._settings.embedders, self._settings.embedder).name
-
-    def _ann_recall(self, task: RetrievalTask, opened: Opened) -> float | None:
-        """Returns the share of the exact ten nearest chunks that Chroma finds; None where it cannot be opened."""
-        if opened.embedder is None:
-            return None
-        vectors = opened.embedder.embed_queries(list(task.queries.values()))
-        exact = opened.retriever.rank(list(task.queries.values()), ANN_DEPTH)
+    def _read(self, cell: Cell) -> EvalRow | None:
         try:
-            with writer_lock(self._settings.home), open_chroma(self._library) as chroma:
-                chroma.sync(opened.card)
-                found = chroma.search(opened.card, vectors, ANN_DEPTH)
-        except LibraryLockedError:
+            stored = self.store.read(cell.key)
+        except DamagedCellError as error:
+            self._say(str(error))
             return None
-        return recall(
-            [[result.chunk_id for result in ranking] for ranking in exact],
-            [[c for c, _ in ranking] for ranking in found],
-        )
+        return replace(stored.row, task=cell.task.name) if stored else None
+
+    def _embedder_row(self, cell: Cell) -> EvalRow:
+        [row] = self._embedder_rows(cell.task, [cell.embedder])
+        return row
+
+    def _embedder_rows(self, task: Task, embedders: Sequence[str | None]) -> list[EvalRow]:
+        """Evaluates a task that retrieves nothing under each embedder; None is the baseline of words alone."""
+        from eval.embedding_runner import evaluate_embedder, evaluate_words
+
+        for note in getattr(task, "notes", ()):
+            line = f"{task.name}: {note}"
+            if line not in self._told:
+                self._told.add(line)
+                self._say(line)
+        rows = []
+        for name in embedders:
+            if name is None:
+                rows.append(evaluate_words(task, seed=SEED))
+                continue
+            loaded = load_embedder(name, self._settings.embedders)
+            embedder = StoredEmbedder(self._library, loaded, purpose=task.name, check=self._host.check)
+            rows.append(evaluate_embedder(task, embedder, seed=SEED, setfit=self._setfit))
+            if isinstance(untuned := rows[-1].provenance.get("setfit"), str):
+                self._say(f"{task.name}: SetFit: {untuned}")
+            if embedder.unstored:
+                self._say(
+                    f"{task.name}: {embedder.unstored} vectors under {name} were computed but not stored, because "
+                    "another process is writing to the library"
+                )
+        return rows
 
 
 def _combinations(embedders: Sequence[str], retrievers: Sequence[str]) -> Iterator[tuple[str | None, str]]:
     for name in dict.fromkeys(retrievers):
-        for embedder in dict.fromkeys(embedders) if name != "lexical" else (None,):
+        for embedder in dict.fromkeys(embedders) if name != LEXICAL else (None,):
             yield embedder, name
 
 
-def corpus_of(folder: Path) -> str:
-    """Names a task folder's corpus by its name and its documents' digest: equal documents are indexed once."""
-    digest = hashlib.sha256()
-    with (folder / "corpus.jsonl").open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", folder.resolve().name).strip("-") or "task"
-    return f"{name[:80]}-{digest.hexdigest()[:8]}"
-
-
-def _cost(card: IndexCard | None) -> Mapping[str, float | None]:
-    if card is None:
-        return {}
-    return {"embed_seconds": card.seconds, "bytes_per_vector": 4 * card.dimension, "usd": card.usd}
-
-
-def _card_facts(card: IndexCard | None) -> Mapping[str, object]:
-    """Returns what of a card tells which vectors were searched; times are left out, so that equal runs are equal."""
-    if card is None:
-        return {}
-    keys = ("fingerprint", "provider", "model", "revision", "dimension", "max_tokens", "query_prefix", "passage_prefix")
-    return {key: getattr(card, key) for key in (*keys, "precision", "documents", "chunks")}
-
-
-def _document_texts(library: Library, corpus: str) -> Mapping[str, str]:
-    return {document.source: f"{document.title} {document.text}" for document in library.documents(corpus)}
-
-
-def check_embedders(settings: Settings, names: Sequence[str]) -> None:
+def check_embedders(settings: Settings, names: Collection[str]) -> None:
     """Raises UsageError for a name that no table knows."""
     for name in names:
         if name not in settings.embedders:
             raise unknown_name("embedder", name, settings.embedders)
-
-
-def check_out(folder: Path) -> None:
-    """Raises UsageError where results cannot be written: better now than after the evaluation."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise UsageError(f"{there} is a file. Name a folder with --out.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"{there} may not be written to. Name another folder with --out.")

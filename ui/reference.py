@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ui.cli import COMMANDS, rag
+from ui.default_group import DefaultGroup
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 
@@ -28,7 +29,10 @@ def _sections(command: click.Command, name: str, parent: click.Context) -> Itera
     yield f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for below, each in command.commands.items():
-            yield from _sections(each, below, context)
+            if isinstance(command, DefaultGroup):  # has arguments of its own, which are none of theirs
+                yield from _sections(each, f"{name} {below}", parent)
+            else:
+                yield from _sections(each, below, context)
 
 
 if __name__ == "__main__":

@@ -4,67 +4,69 @@ from pathlib import Path
 
 import click
 
-from ui.options import chunker_option, embedders_option, json_option, opened_library, print_json, settings_of
+from ui.default_group import DefaultGroup
+from ui.evaluation_options import Asked, evaluation_options
+from ui.options import chunker_option, json_option, settings_of
 
 
-@click.command("eval")
-@click.argument("tasks", metavar="TASK_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@embedders_option
-@click.option(
-    "--retriever", "retrievers", metavar="NAME", multiple=True, help="dense, lexical, hybrid; else all three."
-)
+@click.command("eval", cls=DefaultGroup, no_args_is_help=False)
+@evaluation_options
 @chunker_option
-@click.option("--split", default="test", show_default=True, metavar="NAME", help="The qrels to score against.")
+@click.pass_context
+def command(context: click.Context, asked: Asked) -> int:
+    """Rank embedders and retrievers on labelled tasks of any family.
+
+    A BEIR folder (corpus.jsonl, queries.jsonl, qrels/) is indexed first where it is not yet. Rows that were scored
+    before are not scored again.
+    """
+    from ui.bakeoff import evaluate_and_tell
+
+    return evaluate_and_tell(settings_of(context), asked)
+
+
+@command.command("verify")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@json_option
+def verify(folder: Path, as_json: bool) -> int:
+    """Check a saved evaluation and compute its figures anew.
+
+    DIR is a folder that rag eval --out has written. No file may have changed since; scores are computed from the TREC
+    runs and judgements that are saved there, all other figures from them. Exits with 1 where anything differs.
+    """
+    from ui.verifying import tell_verification
+
+    return tell_verification(folder, as_json)
+
+
+@command.command("compare")
+@click.argument("a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option("--metric", metavar="NAME", help="Else the main metric of each task's family.")
+@json_option
+def compare(a: Path, b: Path, metric: str | None, as_json: bool) -> int:
+    """Compare two saved evaluations row by row.
+
+    A and B are folders that rag eval --out has written. Rows of both are paired item by item, with intervals and tests;
+    where two cannot be compared it says why.
+    """
+    from ui.comparing_saved import tell_comparison
+
+    return tell_comparison(a, b, metric, as_json)
+
+
+@command.command("seal")
+@click.argument("folder", metavar="TASK_DIR", type=click.Path(path_type=Path))
+@click.option("--share", type=float, default=0.3, show_default=True, metavar="S", help="How much is held out, up to 1.")
+@click.option("--seed", type=int, default=13, show_default=True, metavar="N", help="Chooses which.")
 @click.option("--family", metavar="NAME", help="Read the folder as a task of this family.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results, comparisons and TREC runs here."
-)
-@click.option("--ragas/--no-ragas", default=True, help="RAGAS's context metrics that need no language model.")
 @json_option
 @click.pass_context
-def command(
-    context: click.Context,
-    tasks: tuple[Path, ...],
-    embedders: tuple[str, ...],
-    retrievers: tuple[str, ...],
-    chunker: str | None,
-    split: str,
-    family: str | None,
-    out: Path | None,
-    ragas: bool,
-    as_json: bool,
-) -> None:
-    """Rank embedders and retrievers on labelled tasks.
+def seal(context: click.Context, folder: Path, share: float, seed: int, family: str | None, as_json: bool) -> int:
+    """Hold out a part of a task's test split until the end.
 
-    A BEIR folder (corpus.jsonl, queries.jsonl, qrels/) is indexed first where it is not yet.
+    The folder is not touched: the library keeps which items are held out, lets --split dev and --split holdout take
+    them apart, and records every evaluation that sees them.
     """
-    from eval.leaderboard import render
-    from eval.outputs import results_document, write_outputs
-    from eval.results import conclude
-    from eval.tasks.registry import load_task
-    from ui.evaluating import SEED, Evaluation, check_embedders, check_out
-    from ui.labelling import refresh_tasks
+    from ui.sealing import tell_seal
 
-    settings = settings_of(context)
-    check_embedders(settings, embedders)
-    if out:
-        check_out(out)
-    refresh_tasks(settings.home, tasks)
-    loaded = [load_task(folder, split, family) for folder in tasks]
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
-    with opened_library(settings, create=True) as library:
-        evaluation = Evaluation(library, settings, say)
-        evaluated = [(task, evaluation.rows(task, embedders, retrievers, chunker, ragas)) for task in loaded]
-    results = conclude(evaluated, SEED, {"library": "exact search over the vectors stored in library.db"})
-    if out:
-        write_outputs(out, results)
-    if as_json:
-        print_json(results_document(results))
-        return
-    for each in results.tasks:
-        click.echo(render(each, SEED))
-    if out:
-        click.echo(f"written to {out}")
+    return tell_seal(settings_of(context), folder, share, seed, family, as_json)
