@@ -27,11 +27,21 @@ from rag.library import Library
 from rag.stored_embedder import StoredEmbedder
 
 DATA = ROOT.parent / "shared" / "data"
+RETRIEVAL = (
+    "scifact",
+    "cranfield",
+    "medquad",
+    "xquad-en",
+    "xquad-de",
+    "xquad-zh",
+    "mtragun-ref",
+    "chunking-eval",
+)
 TASKS = {
     "stsb": DATA / "sts" / "stsb",
     "banking77": DATA / "classification" / "banking77",
     "trec_coarse": DATA / "classification" / "trec_coarse",
-    "scifact": DATA / "retrieval" / "scifact",
+    **{name: DATA / "retrieval" / name for name in RETRIEVAL},
 }
 METRICS = {"sts": "cosine_spearman", "classification": "accuracy", "retrieval": "nDCG@10"}
 SIX_DECIMALS = 5e-7

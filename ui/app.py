@@ -30,10 +30,11 @@ TITLE = "RAG Embedder Bakeoff"
 FOLDER = Path(__file__).parent
 TOP = f"<div class='rag-top'><b>{TITLE}</b><span>Chat with your documents under any embedder</span>{{}}</div>"
 ACCOUNT = "<form action='login'><button>Account</button></form>"  # a link would open a window of its own in Gradio
-MODULES = ("chat", "library", "embedders", "builds", "compare", "labels")
+MODULES = ("chat", "library", "embedders", "builds", "compare", "labels", "evaluate")
 """The scripts that the page begins with; they import the others."""
-STYLES = ("style", "chat", "replay", "library", "reader", "embedders", "compare", "labels")
+STYLES = ("style", "chat", "replay", "library", "reader", "embedders", "compare", "labels", "evaluate")
 """The style sheets, which are written into the page in this order."""
+PLOTS = FOLDER.parent / "eval" / "plots.css"
 WAITING = 64
 """Questions that may wait for their turn; more are refused."""
 WARMING_GRACE = 10
@@ -50,6 +51,7 @@ def build_app(reader: Reader, settings: Settings, login: bool = False) -> "gr.Bl
     from ui.tabs.chat import AT_ONCE, ChatTab
     from ui.tabs.compare import CompareTab
     from ui.tabs.embedders import EmbeddersTab
+    from ui.tabs.evaluate import EvaluateTab
     from ui.tabs.labels import LabelsTab
     from ui.tabs.library import LibraryTab
 
@@ -67,6 +69,8 @@ def build_app(reader: Reader, settings: Settings, login: bool = False) -> "gr.Bl
                 CompareTab()
             with gr.Tab("Labels", id="labels"):
                 LabelsTab()
+            with gr.Tab("Evaluate", id="evaluate"):
+                EvaluateTab()
         page.load(**chat.arrival, **quiet)
         chat_tab.select(**chat.arrival, **quiet)  # the library may have grown meanwhile
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
@@ -81,6 +85,7 @@ def make_server_app(page: "gr.Blocks", holding: "Holding", jobs: "IngestJobs", a
     from ui.access import close_to_strangers
     from ui.compare_routes import add_compare_routes
     from ui.embedder_routes import add_embedder_routes
+    from ui.evaluate_routes import add_evaluate_routes
     from ui.label_routes import add_label_routes
     from ui.library_routes import add_library_routes
     from ui.visitors import user_of
@@ -95,6 +100,7 @@ def make_server_app(page: "gr.Blocks", holding: "Holding", jobs: "IngestJobs", a
     add_embedder_routes(app, holding, jobs)
     add_label_routes(app, holding)
     add_compare_routes(app, holding)
+    app.state.evaluations = add_evaluate_routes(app, holding, local=access.only_here)
     modules = "".join(f'<script type="module" src="library/files/{name}.js"></script>' for name in MODULES)
     gr.mount_gradio_app(
         app,
@@ -109,7 +115,7 @@ def make_server_app(page: "gr.Blocks", holding: "Holding", jobs: "IngestJobs", a
         enable_monitoring=False,
         max_file_size=UPLOAD_LIMIT,
         theme=_theme(),
-        css_paths=[FOLDER / f"{name}.css" for name in STYLES],
+        css_paths=[PLOTS, *(FOLDER / f"{name}.css" for name in STYLES)],
         head=modules,
         favicon_path=str(FOLDER / "favicon.svg"),
         auth_dependency=user_of,
@@ -209,6 +215,7 @@ def _run(
     stack.callback(jobs.close)  # before Chroma and the library are
     page = build_app(reader, reader.settings, login=access.accounts is not None)
     app = make_server_app(page, holding, jobs, access)
+    stack.callback(app.state.evaluations.close)
 
     warming = threading.Thread(target=Chat(reader).warm_up, name="warm up", daemon=True)
     # A model that is still loading when Python ends takes the process down with it (SIGABRT).

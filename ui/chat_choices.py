@@ -187,6 +187,20 @@ class ChoicesColumn:
         """What `choose_corpus` returns values for."""
         return [*self.filters, self.embedder, self.menu, self.status]
 
+    @property
+    def search(self) -> list[gr.components.Component]:
+        """What `choose_retriever` returns values for."""
+        return [self.retriever, self.weight, self.fusion]
+
+    def choose_retriever(self, retriever: str) -> dict[Any, Any]:
+        """Chooses a retriever that is none of the person's clicks."""
+        hybrid = retriever == "hybrid"
+        return {
+            self.retriever: retriever,
+            self.weight: gr.Slider(visible=hybrid),
+            self.fusion: gr.Dropdown(visible=hybrid),
+        }
+
     def choose_search(self, corpus: str, embedder: str | None, retriever: str) -> Values:
         """Shows what the retriever needs: an embedder, a weight and a fusion, or none of them."""
         hybrid = retriever == "hybrid"

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import RagError, UsageError
+from rag.retrievers import NAMES
 from ui.chat_choices import ChoicesColumn
 from ui.chat_parts import TalkParts
 from ui.chats_html import chats_html
@@ -182,6 +183,16 @@ def messages(conversation: Conversation, drawn: Drawn | None = None) -> list[Mes
             pair = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             known[turn.number] = (turn, pair)
     return [message for turn in turns for message in known[turn.number][1]]
+
+
+def read_wanted(text: str | None) -> dict[str, str]:
+    """Returns the corpus, embedder and retriever that another tab wants the chat to search, "" for what it leaves open.
+
+    The library names a corpus alone, an evaluation all three.
+    """
+    asked = _read(text) if text and text.startswith("{") else {"corpus": text}
+    told = {name: str(asked.get(name) or "") for name in ("corpus", "embedder", "retriever")}
+    return told if told["retriever"] in NAMES else told | {"retriever": ""}
 
 
 def _read(command: str) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The application's hold on a library: read by everybody, and from the first job on written by it alone."""
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from rag.index import ChromaStore, open_chroma
 from rag.library import Library
 from rag.lock import writer_lock
 from rag.reader import Reader
 from rag.settings import Settings
+from ui.corpus_use import CorpusUse
 
 
 class Holding:
@@ -20,6 +22,7 @@ class Holding:
         self.library = library
         self.settings = settings
         self.reader = Reader(library, settings)
+        self.use = CorpusUse()
         self._chroma: ChromaStore | None = None
         self._acquiring = threading.Lock()
         self._stack = ExitStack()
@@ -42,6 +45,16 @@ class Holding:
                     self._stack = stack.pop_all()
                 self.reader.chroma = self._chroma
             return self._chroma
+
+    @contextmanager
+    def writing(self, corpus: str, stopped: Callable[[], bool]) -> Iterator[ChromaStore]:
+        """Lets one thread write into a corpus, after those before it; what was found there before is found meanwhile.
+
+        Raises as `acquire` does, and Stopped where it is told to stop while it waits.
+        """
+        chroma = self.acquire()
+        with self.use.writing(corpus, stopped), self.reader.holding(corpus):
+            yield chroma
 
     def close(self) -> None:
         """Closes Chroma and lets the lock go."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
-from ingest.report import IngestReport
+from ingest.report import IngestReport, Stopped
 from rag.errors import RagError
 from rag.index import ChromaStore
 from ui.failures import explain
@@ -97,6 +97,11 @@ class IngestJobs:
                     f"The {self.last.order.kind.value} of '{self.last.order.corpus}' is still running. "
                     "Wait for it to end, or cancel it."
                 )
+            if self._holding.use.is_evaluated(order.corpus):
+                raise JobRunningError(
+                    f"'{order.corpus}' is being evaluated and cannot be changed meanwhile. "
+                    "Wait for the evaluation to end, or cancel it in the Evaluate tab."
+                )
             self.last = job = Job(self.last.number + 1 if self.last else 1, order, Meter())
             self._remember(order)
             self._thread = threading.Thread(target=self._run, args=(job,), name="job", daemon=True)
@@ -132,6 +137,8 @@ class IngestJobs:
     def _run(self, job: Job) -> None:
         try:
             job.report = self._carry_out(job.order, job.meter)
+        except Stopped:
+            state = State.STOPPED  # while it waited for its turn
         except Exception as error:
             state = State.FAILED
             job.message = explain(error) or f"Something broke inside: {type(error).__name__}. The terminal tells more."
@@ -145,8 +152,7 @@ class IngestJobs:
         job.state = state
 
     def _carry_out(self, order: Order, meter: Meter) -> IngestReport | None:
-        chroma = self._holding.acquire()
-        with self._holding.reader.holding(order.corpus):
+        with self._holding.writing(order.corpus, lambda: meter.stopping) as chroma:
             return self._write(order, meter, chroma)
 
     def _write(self, order: Order, meter: Meter, chroma: ChromaStore) -> IngestReport | None:

@@ -37,6 +37,8 @@ class Asset(Enum):
     CHATS = "chats.js"
     COPYING = "copying.js"
     EMBEDDERS = "embedders.js"
+    EVALUATE = "evaluate.js"
+    EVALUATE_RESULTS = "evaluate_results.js"
     LABELS = "labels.js"
     LIBRARY = "library.js"
     MENU = "menu.js"
@@ -134,7 +136,7 @@ def _add_jobs(router: APIRouter, holding: Holding, jobs: IngestJobs, local: bool
     ) -> dict[str, int]:
         uploads = upload_folder(settings.home, corpus)
         checked(embedders, chunker)
-        path = uploads if folder is None else _own_folder(folder, local)
+        path = uploads if folder is None else own_folder(folder, local)
         check_exists(path)
         order = Order(Kind.INGEST, corpus, paths=(str(path),), embedders=tuple(embedders), chunker=chunker)
         return {"job": jobs.start(order).number}
@@ -167,7 +169,7 @@ def _add_jobs(router: APIRouter, holding: Holding, jobs: IngestJobs, local: bool
         return {"running": jobs.running}
 
 
-def _own_folder(text: str, local: bool) -> Path:
+def own_folder(text: str, local: bool) -> Path:
     """Returns a folder of this computer that a request names; raises UsageError where it may not, or need not."""
     if not local:
         raise UsageError("A folder of this computer can be named only while nobody else can reach the page.")

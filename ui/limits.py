@@ -7,7 +7,7 @@ from ui.visitors import headers_of
 
 MOST_BODY = 1 << 20
 """Bytes of a body. Files are uploaded by a route of their own, which counts them as it writes them to the disk."""
-STREAMED = frozenset({"/library/upload"})
+STREAMED = frozenset({"/library/upload", "/evaluate/upload"})
 BODY_SECONDS = 30.0
 """Seconds that a whole body may take, and those between two pieces of a streamed one."""
 SEND_SECONDS = 60.0

@@ -7,7 +7,7 @@ import gradio as gr
 from rag.errors import RagError
 from rag.settings import Settings
 from ui.chat_choices import ChoicesColumn, html
-from ui.chat_events import ChatEvents, Updates, messages
+from ui.chat_events import ChatEvents, Updates, messages, read_wanted
 from ui.chat_parts import (
     INVITATION,
     NO_CORPUS,
@@ -54,7 +54,7 @@ class ChatTab:
     def _draw(self, chat: Chat) -> None:
         self.conversation = gr.State(Conversation())
         last = gr.BrowserState("", storage_key=STORED, secret=STORED)
-        self.wanted = hidden("wanted")  # a corpus, set by "Ask it" in the library
+        self.wanted = hidden("wanted")  # what "Ask it" in the library, or an evaluation, has the chat search
         self.command, self.again, self.replaying = hidden("chat-command"), hidden("chat-again"), hidden("chat-replay")
         self.replayed = html("", "replay-result")  # hidden as well; the script shows it in a dialog
         with gr.Row(elem_id="columns"):
@@ -101,7 +101,7 @@ class ChatTab:
         return {
             "fn": self.arrive,
             "inputs": [self.conversation, parts.last, knobs.retriever, knobs.corpus, knobs.embedder, self.wanted],
-            "outputs": [*parts.shown, *knobs.chosen_with_corpus, knobs.corpus, self.wanted],
+            "outputs": [*parts.shown, *knobs.chosen_with_corpus, *knobs.search, knobs.corpus, self.wanted],
         }
 
     def arrive(
@@ -116,17 +116,18 @@ class ChatTab:
     ) -> Updates:
         """Fills the tab from the library as it is when it is opened; what was chosen before stays chosen.
 
-        A corpus that is `wanted` is chosen instead, once. A page that was just loaded goes on with the conversation
-        that its browser had open last.
+        A corpus that is `wanted`, perhaps with an embedder and a retriever, is chosen instead, once. A page that was
+        just loaded goes on with the conversation that its browser had open last.
         """
         is_new = conversation.user is None
         conversation.user = user_of(request)
         names = [name for name in self._library.corpora() if self._library.cards.all(name)]
         if not names:
             return self._empty(retriever)
-        before = corpus
-        if wanted in names:
-            corpus = wanted
+        before, asked = corpus, read_wanted(wanted)
+        if asked["corpus"] in names:
+            corpus, embedder = asked["corpus"], asked["embedder"] or embedder
+            retriever = asked["retriever"] or retriever
         elif is_new and last and self._restore(conversation, last):
             corpus, embedder = conversation.turns[-1].choices.corpus, conversation.turns[-1].choices.embedder
         if corpus not in names:
@@ -134,6 +135,7 @@ class ChatTab:
         return {
             **self._events.talk(conversation),
             **self.knobs.choose_corpus(corpus, embedder, retriever, keep_filter=corpus == before),
+            **(self.knobs.choose_retriever(retriever) if asked["retriever"] else {}),
             self.parts.messages: gr.Chatbot(
                 messages(conversation), examples=self._examples(corpus), placeholder=WELCOME
             ),
