@@ -12,6 +12,7 @@ without claims scores 0 as if it had been judged.
 
 import asyncio
 import json
+import logging
 import math
 import os
 import warnings
@@ -295,4 +296,5 @@ def _read(text: str, form: Any, expected: int | None) -> Any:
 def _imported() -> "warnings.catch_warnings[None]":
     """Prepares for the import of ragas: no tracking, which it looks up once, and none of its deprecation warnings."""
     os.environ["RAGAS_DO_NOT_TRACK"] = "true"
+    logging.getLogger("ragas").addHandler(logging.NullHandler())  # what it could not score is counted and told by us
     return warnings.catch_warnings(action="ignore", category=DeprecationWarning)

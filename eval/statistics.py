@@ -64,16 +64,16 @@ def measured_interval(
     if sample.size == 1:
         return Interval(value, None, None)
     [drawn] = resample([(measure, sample)], labels, seed, resamples)
-    return interval_of(measure, value, drawn, leave_one_out(measure, sample, labels))
+    return interval_of(measure, value, drawn, leave_one_out(measure, sample, labels), least=0.0)
 
 
-def interval_of(measure: Measure, value: float, drawn: Numbers, left_out: Numbers) -> Interval:
+def interval_of(measure: Measure, value: float, drawn: Numbers, left_out: Numbers, least: float = -1.0) -> Interval:
     """Returns the 95 % interval of a value from what was found in samples and with items left out in turn.
 
     Bias-corrected and accelerated (BCa): Efron, JASA 82 (1987); expanded for few items, which the bootstrap takes for
     more alike than they are: Hesterberg, The American Statistician 69 (2015). A measure that repeated items raise gets
-    the quantiles of `around_zero` instead, added to the value: BCa would take all of the rise for bias. Samples in
-    which the value is undefined are left aside; where they are many there is no interval.
+    the quantiles of `around_zero` instead, added to the value, within `least` and 1: BCa would take all of the rise for
+    bias. Samples in which the value is undefined are left aside; where they are many there is no interval.
     """
     defined = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or defined.size < (1 - UNDEFINED_SHARE) * drawn.size:
@@ -83,7 +83,7 @@ def interval_of(measure: Measure, value: float, drawn: Numbers, left_out: Number
         return Interval(value, value, value)
     if measure.rises_in_samples:
         level = NormalDist().cdf(expanded_quantile(left_out.size))
-        low, high = np.quantile(around_zero(defined, left_out), [1 - level, level]) + value
+        low, high = np.clip(np.quantile(around_zero(defined, left_out), [1 - level, level]) + value, least, 1.0)
     else:
         low, high = np.quantile(defined, _bca_levels(value, defined, left_out, rounding))
     return Interval(value, float(low), float(high))

@@ -95,7 +95,7 @@ class _Intervals:
             for at, (measure, values), samples in zip(together, measured, drawn, strict=True):
                 value = measure.value(values, gold)
                 self._found[at] = (
-                    interval_of(measure, value, samples, leave_one_out(measure, values, gold))
+                    interval_of(measure, value, samples, leave_one_out(measure, values, gold), least=0.0)
                     if len(items) > 1
                     else Interval(value, None, None)
                 )

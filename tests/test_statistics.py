@@ -200,3 +200,13 @@ def test_holm_rejects_what_its_definition_rejects(p_values, alpha):
 def test_holm_of_a_textbook_example():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+
+
+def test_no_interval_of_an_agreement_leaves_what_agreements_can_be():
+    gold = np.repeat([0.0, 1.0, 2.0], 4)
+    nearly = gold.copy()
+    nearly[0] = 1.0
+    high = measured_interval(measure_of("v_measure"), nearly, gold, seed=1)
+    low = measured_interval(measure_of("v_measure"), np.tile([0.0, 1.0], 6), gold, seed=1)
+    assert high.low < high.value < high.high <= 1.0
+    assert low.low >= 0.0
