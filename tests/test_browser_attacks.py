@@ -146,7 +146,7 @@ def test_compare_and_labels(open_page, url, outside):
     settled(page)
     page.get_by_role("tab", name="Labels").click()
     labels = page.locator(".lab-page")
-    labels.get_by_label("Question").fill(question)
+    labels.get_by_role("textbox", name="Question").fill(question)
     labels.get_by_role("button", name="Judge", exact=True).click()
     expect(labels.locator(".lab-queue")).to_contain_text(SECRET, timeout=20_000)
     settled(page)
