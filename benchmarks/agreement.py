@@ -24,6 +24,7 @@ from eval.tasks.retrieval import RetrievalTask
 from eval.tasks.sts import StsTask
 from rag.embedders.registry import load_embedder
 from rag.library import Library
+from rag.passages import passage
 from rag.stored_embedder import StoredEmbedder
 
 DATA = ROOT.parent / "shared" / "data"
@@ -103,8 +104,8 @@ def score_mteb(folder: Path, family: str, name: str, home: Path, python: Path) -
             path,
             texts=np.array(queries),
             vectors=embedder.embed_queries(queries) if as_queries else embedder.embed_passages(queries),
-            passages=np.array(passages, dtype=str),
-            passage_vectors=embedder.embed_passages(passages),
+            passages=np.array(list(passages), dtype=str),
+            passage_vectors=embedder.embed_passages(list(passages.values())),
         )
         library.close()
         command = [str(python), "-m", "benchmarks.peers.mteb_agreement", str(path), f"{family}={folder}"]
@@ -113,17 +114,23 @@ def score_mteb(folder: Path, family: str, name: str, home: Path, python: Path) -
     return float(json.loads(done.stdout.strip().splitlines()[-1])["scores"][str(folder)])
 
 
-def texts_of(folder: Path) -> tuple[list[str], list[str]]:
-    """Returns the texts that are embedded as queries, and those embedded as passages."""
+def texts_of(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Returns the texts that are embedded as queries, and documents as mteb reads them with the passages that we embed.
+
+    They differ in white space around a document's text, which we leave out.
+    """
     task = load_task(folder)
     if isinstance(task, RetrievalTask):
         with (folder / "corpus.jsonl").open(encoding="utf-8") as lines:
             documents = [json.loads(line) for line in lines]
-        passages = [f"{each.get('title', '')} {each['text']}".strip() for each in documents]
-        return list(dict.fromkeys(task.queries.values())), list(dict.fromkeys(passages))
+        passages = {
+            f"{each.get('title', '')} {each['text']}".strip(): passage(each.get("title", ""), "", each["text"].strip())
+            for each in documents
+        }
+        return list(dict.fromkeys(task.queries.values())), passages
     if isinstance(task, StsTask):
         sentences = [sentence for pair in task.pairs.values() for sentence in (pair.sentence1, pair.sentence2)]
-        return list(dict.fromkeys(sentences)), []
+        return list(dict.fromkeys(sentences)), {}
     if isinstance(task, LabelledTask):
-        return list(dict.fromkeys(each.text for part in (task.train, task.test) for each in part.values())), []
+        return list(dict.fromkeys(each.text for part in (task.train, task.test) for each in part.values())), {}
     raise TypeError(f"{task.family} tasks are not compared")
