@@ -115,7 +115,8 @@ def _probe(collection: Any, count: int, probes: Vectors) -> str:
     if (share := share_found(collection, probes)) < FOUND_AGAIN:
         return f"only {share:.0%} of {len(probes)} vectors find themselves"
     wanted = min(count, DEEP)
-    deep = collection.query(query_embeddings=probes[:1], n_results=wanted, include=[])["ids"][0]
+    # As many as there are would leave out what the graph holds and the collection does not: it is among the farthest.
+    deep = collection.query(query_embeddings=probes[:1], n_results=DEEP, include=[])["ids"][0]
     return "" if len(deep) >= FOUND_AGAIN * wanted else f"a search for {wanted} chunks finds {len(deep)}"
 
 
