@@ -142,7 +142,7 @@ def test_no_texts_are_no_request(vendor, server, side):
 
 
 def test_every_provider_with_a_vendor_is_tested_here():
-    assert set(VENDORS) == set(PROVIDERS) - {"sentence-transformers", "static", "hash", "langchain"}
+    assert set(VENDORS) == set(PROVIDERS) - {"sentence-transformers", "static", "hash", "langchain", "control"}
     assert set(BODIES) == set(ROUTES) == set(NAMES_OF_WIDTH) == set(VENDORS)
 
 
