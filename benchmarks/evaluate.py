@@ -67,13 +67,16 @@ def run(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks evaluate", description=__doc__)
     parser.add_argument("--small", action="store_true", help=f"a trial: about {SMALL} texts of each task")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="in turns; the least CPU-seconds count")
-    parser.add_argument("--contenders", nargs="+", metavar="NAME", help="ours, mteb, beir; else all that are there")
+    parser.add_argument(
+        "--contenders", nargs="+", metavar="NAME", help="ours, mteb, beir, or a name of the table in full; else all"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown as well")
     asked = parser.parse_args(arguments)
     missing = [str(folder) for folder in TASKS.values() if not folder.is_dir()]
     if missing:
         sys.exit(f"There is no {missing[0]}: the tasks are no part of the project.")
-    contenders = [one for one in CONTENDERS if asked.contenders is None or one.name.split(",")[0] in asked.contenders]
+    wanted = set(asked.contenders or [one.name for one in CONTENDERS])
+    contenders = [one for one in CONTENDERS if wanted & {one.name, one.name.split(",")[0]}]
     if not PYTHON.is_file():
         print(f"mteb and beir are skipped: {MAKE}", file=sys.stderr)
         contenders = [one for one in contenders if one.name.startswith("ours")]
@@ -89,9 +92,10 @@ def run(arguments: Sequence[str] = ()) -> None:
 def contest(contenders: Sequence[Contender], data: Path, folder: Path, rounds: int, small: bool) -> Table:
     """Measures every contender in every state, in turns."""
     found: dict[tuple[str, tuple[str, ...], str], tuple[Cost, Mapping[str, float]]] = {}
+    alone = [("scifact",)] if any(len(contender.tasks) == 1 for contender in contenders) else []
     for number in range(rounds):
         for contender in contenders:
-            for tasks in dict.fromkeys((contender.tasks, ("scifact",))):
+            for tasks in dict.fromkeys([contender.tasks, *alone]):
                 store = folder / f"{contender.name}-{len(tasks)}-{number}".replace(" ", "-").replace(",", "")
                 store.mkdir()
                 for state in contender.states:
