@@ -1,6 +1,5 @@
 """The sections of the report on one task: verdict, tables, plots, and a frame for its queries."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +8,8 @@ from eval.footnotes import sentences
 from eval.judged_comparisons import judged_lines
 from eval.leaderboard import tie_letters
 from eval.markup import Markup, element, join
-from eval.measures import Mean, measure_of
-from eval.report_charts import difference_bars, shares_bar
-from eval.report_plots import Point, quality_plot
+from eval.report_charts import shares_bar
+from eval.report_figures import pair_bars, quality_plots
 from eval.report_tables import (
     Series,
     kinds_table,
@@ -23,14 +21,7 @@ from eval.report_tables import (
     split_further,
 )
 from eval.results import TaskResults
-from eval.verdicts import item_of, items_of, labels_of, verdict
-
-_COSTS = {
-    "query_ms_p50": "Milliseconds for a query (median)",
-    "bytes_per_vector": "Bytes for a vector",
-    "usd": "US dollars for the index",
-}
-_SHAPES = {"dense": "circle", "hybrid": "diamond", "lexical": "square"}
+from eval.verdicts import item_of, items_of, verdict
 
 
 def task_section(
@@ -122,50 +113,23 @@ def _block(title: str, note: str, content: Markup) -> Markup:
 
 
 def _quality(results: TaskResults, series: Series) -> Markup:
-    """Returns a plot for each cost that is known of two rows or more and differs between them."""
-    figures = []
-    for cost, name in _COSTS.items():
-        points = _points(results, series, cost)
-        if len(points) > 1 and len({point.x for point in points}) > 1:
-            figures.append(element("figure", quality_plot(points, name, results.compared.metric)))
+    """Returns the plots of quality against each cost, side by side."""
+    figures = [element("figure", plot) for plot in quality_plots(results, series).values()]
     return element("div", *figures, class_="figures") if figures else Markup("")
 
 
-def _points(results: TaskResults, series: Series, cost: str) -> list[Point]:
-    points = []
-    for label, row, summary in zip(labels_of(results.rows), results.rows, results.summaries, strict=True):
-        metric, paid = summary.metrics.get(results.compared.metric), row.cost.get(cost)
-        if metric is None or metric.value is None or not math.isfinite(metric.value) or paid is None:
-            continue
-        shape = _SHAPES.get(row.retriever or "", "circle")
-        points.append(Point(label, paid, metric.value, metric.ci_low, metric.ci_high, series[row.embedder], shape))
-    return points
-
-
 def _differences(results: TaskResults, at: int) -> Markup:
-    """Returns the bars of every pair, one of which is shown; nothing for a metric that has no value for one item."""
-    compared = results.compared
-    if not isinstance(measure_of(compared.metric), Mean) or not compared.compared:
-        return Markup("")
-    labels = labels_of(compared.rows)
-    place = {row: rank for rank, row in enumerate(compared.ranking)}
+    """Returns the bars of every pair, one of which is shown."""
     choices: list[Markup] = []
     plots: list[Markup] = []
-    for pair in sorted(compared.compared, key=lambda each: sorted((place[each.a], place[each.b]))):
-        first, second = sorted((pair.a, pair.b), key=lambda row: place[row])
-        of_first, of_second = (compared.rows[row].per_query[compared.metric] for row in (first, second))
-        key = f"pair-{at}-{len(plots)}"
-        choices.append(element("option", f"{labels[first]} minus {labels[second]}", value=key))
-        plots.append(
-            element(
-                "figure",
-                difference_bars([of_first[item] - of_second[item] for item in of_first], labels[first], labels[second]),
-                id=key,
-                hidden=bool(plots),
-            )
-        )
-    chooser = element("label", f"{compared.metric} of ", element("select", *choices, class_="pairs"), class_="chooser")
-    return join(chooser, *plots)
+    for number, (name, bars) in enumerate(pair_bars(results)):
+        key = f"pair-{at}-{number}"
+        choices.append(element("option", name, value=key))
+        plots.append(element("figure", bars, id=key, hidden=bool(number)))
+    if not plots:
+        return Markup("")
+    select = element("select", *choices, class_="pairs")
+    return join(element("label", f"{results.compared.metric} of ", select, class_="chooser"), *plots)
 
 
 def _diagnoses(results: TaskResults, series: Series) -> Markup:

@@ -6,11 +6,9 @@ from eval.across import task_names
 from eval.footnotes import sentences
 from eval.leaderboard import tie_letters
 from eval.markup import Markup, element, join
-from eval.measures import Mean, measure_of
 from eval.report import series_of
 from eval.report_across import across_section, published_section
-from eval.report_charts import difference_bars
-from eval.report_plots import Point, quality_plot
+from eval.report_figures import pair_bars, quality_plots
 from eval.report_tables import (
     Series,
     kinds_table,
@@ -20,18 +18,13 @@ from eval.report_tables import (
     split_further,
 )
 from eval.results import Results, TaskResults
-from eval.verdicts import items_of, labels_of, verdict
+from eval.verdicts import items_of, verdict
 from ui.evaluate_documents import Documents
 from ui.evaluate_html import when
 from ui.names import visible
 from ui.words import count_text, duration
 
-COSTS = {
-    "query_ms_p50": ("Latency", "Milliseconds for a query (median)"),
-    "bytes_per_vector": ("Vector size", "Bytes for a vector"),
-    "usd": ("Money", "US dollars for the index"),
-}
-SHAPES = {"dense": "circle", "hybrid": "diamond", "lexical": "square"}
+COSTS = {"query_ms_p50": "Latency", "bytes_per_vector": "Vector size", "usd": "Money"}
 FEW = 6
 """Scored items below which no test can tell anything."""
 
@@ -155,14 +148,11 @@ def _quality(results: TaskResults, series: Series) -> Markup:
     """Returns a plot for each cost that is known of two rows and differs between them; one of them is shown."""
     buttons: list[Markup] = []
     figures: list[Markup] = []
-    for cost, (name, axis) in COSTS.items():
-        points = _points(results, series, cost)
-        if len({point.x for point in points}) < 2:
-            continue
+    for cost, plot in quality_plots(results, series).items():
         first = not figures
         pressed = str(first).lower()
+        name = COSTS[cost]
         buttons.append(element("button", name, type="button", data_eva="plot", data_plot=cost, aria_pressed=pressed))
-        plot = quality_plot(points, axis, results.compared.metric)
         figures.append(element("figure", plot, data_plot=cost, hidden=not first, class_="eva-figure"))
     if not figures:
         return Markup("")
@@ -170,32 +160,14 @@ def _quality(results: TaskResults, series: Series) -> Markup:
     return join(choice, *figures)
 
 
-def _points(results: TaskResults, series: Series, cost: str) -> list[Point]:
-    points = []
-    for label, row, summary in zip(labels_of(results.rows), results.rows, results.summaries, strict=True):
-        metric, paid = summary.metrics.get(results.compared.metric), row.cost.get(cost)
-        if metric is None or metric.value is None or paid is None:
-            continue
-        shape = SHAPES.get(row.retriever or "", "circle")
-        points.append(Point(label, paid, metric.value, metric.ci_low, metric.ci_high, series[row.embedder], shape))
-    return points
-
-
 def _differences(results: TaskResults) -> Markup:
-    """Returns the bars of every pair, one of which is shown; nothing for a metric that has no value for one item."""
-    compared = results.compared
-    if not isinstance(measure_of(compared.metric), Mean) or not compared.compared:
-        return Markup("")
-    labels = labels_of(compared.rows)
-    place = {row: rank for rank, row in enumerate(compared.ranking)}
+    """Returns the bars of every pair, one of which is shown."""
     choices: list[Markup] = []
     figures: list[Markup] = []
-    for pair in sorted(compared.compared, key=lambda each: sorted((place[each.a], place[each.b]))):
-        first, second = sorted((pair.a, pair.b), key=lambda row: place[row])
-        of_first, of_second = (compared.rows[row].per_query[compared.metric] for row in (first, second))
-        key = f"{first}-{second}"
-        choices.append(element("option", f"{labels[first]} minus {labels[second]}", value=key))
-        bars = difference_bars([of_first[item] - of_second[item] for item in of_first], labels[first], labels[second])
-        figures.append(element("figure", bars, data_pair=key, hidden=bool(figures), class_="eva-figure"))
-    chooser = element("label", f"{compared.metric} of ", element("select", *choices, class_="eva-pairs"))
+    for number, (name, bars) in enumerate(pair_bars(results)):
+        choices.append(element("option", name, value=number))
+        figures.append(element("figure", bars, data_pair=number, hidden=bool(number), class_="eva-figure"))
+    if not figures:
+        return Markup("")
+    chooser = element("label", f"{results.compared.metric} of ", element("select", *choices, class_="eva-pairs"))
     return join(chooser, *figures)
