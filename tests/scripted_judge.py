@@ -2,6 +2,11 @@
 
 import json
 
+import pytest
+
+from rag import keys
+from scripted_llm import Reply, ScriptedLlm
+
 
 def given(prompt):
     """The input that stands at the end of one of ragas' prompts."""
@@ -46,3 +51,23 @@ def verdict(messages):
         held = [(one, one.strip(".") in text["context"]) for one in sentences(text["answer"])]
         reply = {"classifications": [{"statement": one, "reason": "", "attributed": int(is_in)} for one, is_in in held]}
     return json.dumps(reply)
+
+
+# --- fixtures
+
+VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+             "http_proxy", "https_proxy", "all_proxy")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch, tmp_path):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAG_KEYS", str(tmp_path / "keys.toml"))
+    monkeypatch.setattr(keys, "_held", set())
+
+
+@pytest.fixture
+def server():
+    with ScriptedLlm(Reply(verdict)) as serving:
+        yield serving

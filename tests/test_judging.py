@@ -9,12 +9,11 @@ from eval.judged_metrics import JUDGED_METRICS, NEEDS_REFERENCE
 from eval.references import references_of
 from eval.tasks.registry import load_task
 from eval.tasks.retrieval import load_retrieval_task
-from rag import keys
 from rag.errors import RagError, UsageError
 from rag.keys import MissingKeyError
 from rag.library import Library
 from rag.settings import read_settings
-from scripted_judge import given, kind, verdict
+from scripted_judge import bare, given, kind, server, verdict  # noqa: F401
 from scripted_llm import Reply, ScriptedLlm
 from ui.evaluating import Evaluation
 from ui.judge_options import JudgeAsked
@@ -34,22 +33,6 @@ QUERIES = {
 }
 RELEVANT = dict(zip(QUERIES, DOCUMENTS, strict=True))
 ANSWERS = {"q1": "at dawn", "q2": "by night", "q3": "in flight"}
-VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
-             "http_proxy", "https_proxy", "all_proxy")  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch, tmp_path):
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("RAG_KEYS", str(tmp_path / "keys.toml"))
-    monkeypatch.setattr(keys, "_held", set())
-
-
-@pytest.fixture
-def server():
-    with ScriptedLlm(Reply(verdict)) as serving:
-        yield serving
 
 
 @pytest.fixture
